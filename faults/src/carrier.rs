@@ -1,0 +1,80 @@
+//! How each fault is carried out, one file per back end.
+
+mod contention;
+mod delay_line;
+mod duty;
+mod duty_quota;
+mod group_quota;
+mod memory;
+mod netem;
+mod pause;
+mod repeated_pause;
+mod round_trip;
+mod window;
+
+use node::cgroup::NodeCgroup;
+
+use crate::available::Backend;
+use crate::context::FaultContext;
+use crate::error::FaultError;
+use crate::reading::Reading;
+use crate::spec::FaultType;
+
+/// One fault on one node, by one back end.
+pub(crate) trait Carrier: Send {
+    /// Makes the node slow; the undo of each change is in the journal before it. Says what was set, in absolute values.
+    fn inject(&mut self) -> Result<String, FaultError>;
+
+    /// Starts to measure anew.
+    fn mark(&mut self) {}
+
+    /// Measures, over the time since the last mark.
+    fn probe(&mut self) -> Result<Vec<Reading>, FaultError>;
+
+    /// Restores what was before; fine when nothing is in.
+    fn clear(&mut self) -> Result<(), FaultError>;
+}
+
+/// The carrier of `kind` by `backend`.
+///
+/// # Errors
+/// The context lacks what the back end needs, or the parameters do not fit this node.
+pub(crate) fn carrier(
+    kind: &FaultType,
+    backend: Backend,
+    context: &FaultContext,
+) -> Result<Box<dyn Carrier>, FaultError> {
+    Ok(match (kind, backend) {
+        (FaultType::CpuQuota(quota), Backend::CgroupQuota) => {
+            Box::new(group_quota::GroupQuota::new(quota, context)?)
+        }
+        (FaultType::CpuQuota(quota), _) => Box::new(duty_quota::DutyQuota::new(quota, context)?),
+        (FaultType::CpuContention(contention), _) => {
+            Box::new(contention::Contention::new(contention, context)?)
+        }
+        (FaultType::MemoryLimit(limit), backend) => {
+            Box::new(memory::Memory::new(limit, backend, context)?)
+        }
+        (FaultType::NetDelay(delay), Backend::Netem) => {
+            Box::new(netem::NetemDelay::new(delay, context)?)
+        }
+        (FaultType::NetDelay(delay), _) => Box::new(delay_line::LineDelay::new(delay, context)?),
+        (FaultType::ProcessPause(pause), _) => match (pause.length, pause.period) {
+            (Some(length), Some(period)) => {
+                Box::new(repeated_pause::RepeatedPause::new(length, period, context)?)
+            }
+            _ => Box::new(pause::Pause::new(context)?),
+        },
+    })
+}
+
+/// The node's groups, which the back end was chosen for.
+fn group(fault: &'static str, context: &FaultContext) -> Result<NodeCgroup, FaultError> {
+    context
+        .cgroup
+        .clone()
+        .ok_or_else(|| FaultError::Unavailable {
+            fault,
+            reason: "the node was started without cgroups of its own".to_owned(),
+        })
+}

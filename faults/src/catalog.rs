@@ -1,0 +1,168 @@
+//! What `depbench list` and `depbench check` show of the faults.
+
+use std::num::NonZeroU32;
+
+use node::facts::Facts;
+use schemars::JsonSchema;
+use serde::Serialize;
+use vocab::units::{Bytes, Share, Span, Weight};
+
+use crate::available::{Availability, Backend, available};
+use crate::site::Site;
+use crate::spec::{CpuContention, CpuQuota, FaultType, MemoryLimit, NetDelay, ProcessPause};
+
+/// A fault that depbench has.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Listed {
+    /// The name in the experiment file.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub description: &'static str,
+    /// What can be set.
+    pub parameters: Vec<Parameter>,
+    /// The means it can be carried out by, best first.
+    pub backends: &'static [Backend],
+}
+
+/// A parameter of a fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Parameter {
+    /// The name in the experiment file.
+    pub name: String,
+    /// What it means.
+    pub description: String,
+    /// Whether it may be left out.
+    pub optional: bool,
+}
+
+/// What a node can do of one fault.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CheckRow {
+    /// The name in the experiment file.
+    pub fault: &'static str,
+    /// Where it would be carried out.
+    pub site: Site,
+    /// Whether, and how.
+    pub availability: Availability,
+}
+
+/// All faults, in the order of the documentation.
+pub fn list() -> Vec<Listed> {
+    typical().iter().map(listed).collect()
+}
+
+/// What a machine with these means can do of each fault.
+pub fn check_table(facts: &Facts) -> Vec<CheckRow> {
+    let row = |kind: &FaultType| CheckRow {
+        fault: kind.name(),
+        site: kind.site(facts),
+        availability: available(kind, facts),
+    };
+    typical().iter().map(row).collect()
+}
+
+/// One of each type, with the parameters of the papers.
+fn typical() -> [FaultType; 5] {
+    [
+        FaultType::CpuQuota(CpuQuota {
+            share: Share::from_fraction(0.05).unwrap_or(Share::ALL),
+        }),
+        FaultType::CpuContention(CpuContention {
+            weight: "15x".parse::<Weight>().expect("15x is a weight"),
+            threads: NonZeroU32::new(1),
+        }),
+        FaultType::MemoryLimit(MemoryLimit {
+            bytes: Bytes(50_000_000),
+        }),
+        FaultType::NetDelay(NetDelay {
+            delay: Span::millis(40),
+            jitter: Span::ZERO,
+        }),
+        FaultType::ProcessPause(ProcessPause::default()),
+    ]
+}
+
+fn listed(kind: &FaultType) -> Listed {
+    let (description, parameters, backends): (_, _, &'static [Backend]) = match kind {
+        FaultType::CpuQuota(_) => (
+            "the server gets at most a share of its machine's CPU",
+            parameters::<CpuQuota>(),
+            &[Backend::CgroupQuota, Backend::DutyCycle],
+        ),
+        FaultType::CpuContention(_) => (
+            "a busy program competes for the server's CPU",
+            parameters::<CpuContention>(),
+            &[Backend::WeightedSpinner],
+        ),
+        FaultType::MemoryLimit(_) => (
+            "the server and its page cache get at most so much memory",
+            parameters::<MemoryLimit>(),
+            &[Backend::MemoryHigh, Backend::MemoryLimit],
+        ),
+        FaultType::NetDelay(_) => (
+            "every packet the node sends leaves late",
+            parameters::<NetDelay>(),
+            &[Backend::Netem, Backend::DelayLine],
+        ),
+        FaultType::ProcessPause(_) => (
+            "the server is stopped, throughout or again and again, but not dead",
+            parameters::<ProcessPause>(),
+            &[Backend::Signals],
+        ),
+    };
+    Listed {
+        name: kind.name(),
+        description,
+        parameters,
+        backends,
+    }
+}
+
+/// The fields of a parameter type with their documentation, from its schema, so that the two cannot drift apart.
+fn parameters<T: JsonSchema>() -> Vec<Parameter> {
+    let schema = schemars::schema_for!(T).to_value();
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    let fields = schema["properties"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    let parameter = |(name, field): (String, serde_json::Value)| Parameter {
+        description: field["description"].as_str().unwrap_or_default().to_owned(),
+        optional: !required.iter().any(|other| *other == name.as_str()),
+        name,
+    };
+    fields.into_iter().map(parameter).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_listed_with_documented_parameters() {
+        let faults = list();
+        let names: Vec<&str> = faults.iter().map(|fault| fault.name).collect();
+        let expected = [
+            "cpu.quota",
+            "cpu.contention",
+            "memory.limit",
+            "net.delay",
+            "process.pause",
+        ];
+        assert_eq!(names, expected);
+        for fault in &faults {
+            assert!(!fault.parameters.is_empty() && !fault.backends.is_empty());
+            for parameter in &fault.parameters {
+                assert!(
+                    !parameter.description.is_empty(),
+                    "{}.{}",
+                    fault.name,
+                    parameter.name
+                );
+            }
+        }
+        let jitter = &faults[3].parameters[1];
+        assert!(jitter.name == "jitter" && jitter.optional);
+        assert!(!faults[0].parameters[0].optional);
+    }
+}

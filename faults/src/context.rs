@@ -1,0 +1,57 @@
+use std::net::Ipv4Addr;
+
+use node::cgroup::{CpuQuota, NodeCgroup};
+use node::facts::Facts;
+use node::identity::ProcessId;
+use node::journal::Journal;
+use node::links::LinkName;
+
+use crate::error::FaultError;
+use crate::process::HelperProgram;
+use crate::servers::Servers;
+
+/// What a fault needs to know of the place where it is carried out.
+#[derive(Debug, Clone)]
+pub struct FaultContext {
+    /// Where undos are noted.
+    pub journal: Journal,
+    /// The means of the injection site.
+    pub facts: Facts,
+    /// The node's groups; `None` when it has none.
+    pub cgroup: Option<NodeCgroup>,
+    /// The server processes that the agent started, numbered as this process sees them; what they fork is found.
+    pub servers: Vec<ProcessId>,
+    /// The link that a network fault is about; `None` when there is none.
+    pub link: Option<FaultLink>,
+    /// How helpers are started.
+    pub helper: HelperProgram,
+}
+
+/// The link of a node, seen from where the fault is carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultLink {
+    /// On the node: its own link. On the hub: the hub's end of the node's link.
+    pub device: LinkName,
+    /// The address at the other end, to which the round trip is measured: on the node the hub's, on the hub the node's.
+    pub peer: Ipv4Addr,
+}
+
+impl FaultContext {
+    /// The node's machine size in CPUs: its budget, else all CPUs it may use.
+    pub fn machine_cpus(&self) -> f64 {
+        let budget = self.cgroup.as_ref().and_then(NodeCgroup::budget);
+        budget.map_or(f64::from(self.facts.cpus), CpuQuota::cpus)
+    }
+
+    pub(crate) fn servers(&self, fault: &'static str) -> Servers {
+        Servers::new(fault, &self.servers, self.cgroup.as_ref())
+    }
+
+    pub(crate) fn link(&self, fault: &'static str) -> Result<FaultLink, FaultError> {
+        self.link.clone().ok_or_else(|| FaultError::Unavailable {
+            fault,
+            reason: "the node has no link of its own (plain processes share the loopback)"
+                .to_owned(),
+        })
+    }
+}

@@ -1,0 +1,337 @@
+//! Whether a fault bit: decided from its probes alone.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::reading::{Probe, Reading, value};
+use crate::spec::{CpuQuota, FaultType, NetDelay};
+
+/// What the probes of a fault prove.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// The fault was there, and felt.
+    Bit,
+    /// The fault changed nothing; the trial is invalid.
+    WithoutEffect {
+        /// How that is known.
+        reason: String,
+    },
+    /// The server died of it: fail-stop, not fail-slow; the trial is invalid.
+    FailStop {
+        /// How that is known.
+        reason: String,
+    },
+    /// The fault did something else than it should; the trial is invalid.
+    Impure {
+        /// What it did.
+        reason: String,
+    },
+}
+
+impl Effect {
+    /// Why the trial is invalid; `None` if the fault bit.
+    pub fn objection(&self) -> Option<&str> {
+        match self {
+            Effect::Bit => None,
+            Effect::WithoutEffect { reason }
+            | Effect::FailStop { reason }
+            | Effect::Impure { reason } => Some(reason),
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Effect::Bit => f.write_str("the fault bit"),
+            Effect::WithoutEffect { reason } => write!(f, "the fault had no effect: {reason}"),
+            Effect::FailStop { reason } => write!(f, "the fault stopped the server: {reason}"),
+            Effect::Impure { reason } => write!(f, "the fault did something else: {reason}"),
+        }
+    }
+}
+
+/// What the readings of `kind` before and during the fault prove. Only what is proven counts against the fault:
+/// where a reading is missing, it is taken to have bitten.
+pub fn effect(kind: &FaultType, before: &[Reading], during: &[Reading]) -> Effect {
+    if let Some(reason) = died(before, during) {
+        return Effect::FailStop { reason };
+    }
+    let both = Both { before, during };
+    match kind {
+        FaultType::CpuQuota(quota) => quota_effect(quota, &both),
+        FaultType::CpuContention(_) => contention_effect(&both),
+        FaultType::MemoryLimit(_) => limit_effect(&both),
+        FaultType::NetDelay(delay) => delay_effect(delay, &both),
+        FaultType::ProcessPause(_) => pause_effect(&both),
+    }
+}
+
+struct Both<'a> {
+    before: &'a [Reading],
+    during: &'a [Reading],
+}
+
+impl Both<'_> {
+    fn before(&self, probe: Probe) -> Option<f64> {
+        value(self.before, probe)
+    }
+
+    fn during(&self, probe: Probe) -> Option<f64> {
+        value(self.during, probe)
+    }
+}
+
+fn died(before: &[Reading], during: &[Reading]) -> Option<String> {
+    if let Some(kills) = value(during, Probe::OomKills).filter(|kills| *kills > 0.0) {
+        return Some(format!(
+            "the kernel killed {kills} of its processes for want of memory"
+        ));
+    }
+    let alive = value(during, Probe::ServerProcesses)?;
+    let were = value(before, Probe::ServerProcesses)?;
+    (alive < were).then(|| format!("{alive} of its {were} processes are left"))
+}
+
+fn without(reason: String) -> Effect {
+    Effect::WithoutEffect { reason }
+}
+
+/// A quota may be overrun by this factor within a short window (slices of CPU time handed out in advance).
+const QUOTA_TOLERANCE: f64 = 1.25;
+
+fn quota_effect(quota: &CpuQuota, probes: &Both<'_>) -> Effect {
+    let limit = quota.share.fraction() * 100.0;
+    let got = probes.during(Probe::CpuShare);
+    if let Some(got) = got.filter(|got| *got > limit * QUOTA_TOLERANCE + 0.5) {
+        return without(format!(
+            "the server got {got:.1}% of its machine, limited to {}",
+            quota.share
+        ));
+    }
+    if probes
+        .during(Probe::ThrottledPeriods)
+        .is_none_or(|share| share > 0.0)
+    {
+        return Effect::Bit;
+    }
+    let got = got.unwrap_or_default();
+    without(format!(
+        "the server used {got:.1}% of its machine and never wanted more than the {} it is limited to",
+        quota.share
+    ))
+}
+
+fn contention_effect(probes: &Both<'_>) -> Effect {
+    if let Some(share) = probes
+        .during(Probe::ContentionShare)
+        .filter(|share| *share < 1.0)
+    {
+        return without(format!(
+            "the competing program got {share:.1}% of the machine"
+        ));
+    }
+    let readings = (
+        probes.before(Probe::CpuShare),
+        probes.during(Probe::CpuShare),
+        probes.before(Probe::CpuWait),
+        probes.during(Probe::CpuWait),
+    );
+    match readings {
+        (Some(share), Some(now), Some(wait), Some(waits))
+            if now >= 0.9 * share && waits <= 1.1 * wait + 0.1 =>
+        {
+            without(format!(
+                "the server got {now:.1}% of its machine ({share:.1}% before) and waited for a CPU no longer than before"
+            ))
+        }
+        _ => Effect::Bit,
+    }
+}
+
+fn limit_effect(probes: &Both<'_>) -> Effect {
+    let readings = (
+        probes.during(Probe::MemoryLimitHits),
+        probes.during(Probe::MemoryUsage),
+        probes.during(Probe::MemoryLimit),
+    );
+    match readings {
+        (Some(0.0), Some(usage), Some(limit)) => without(format!(
+            "the server used {:.1} MB and never reached its limit of {:.1} MB",
+            usage / 1e6,
+            limit / 1e6
+        )),
+        _ => Effect::Bit,
+    }
+}
+
+fn delay_effect(delay: &NetDelay, probes: &Both<'_>) -> Effect {
+    if let Some(dropped) = probes
+        .during(Probe::DroppedPackets)
+        .filter(|dropped| *dropped > 0.0)
+    {
+        return Effect::Impure {
+            reason: format!("a pure delay dropped {dropped} packets"),
+        };
+    }
+    let (Some(before), Some(during)) = (
+        probes.before(Probe::RoundTrip),
+        probes.during(Probe::RoundTrip),
+    ) else {
+        return Effect::Bit;
+    };
+    let gained = during - before;
+    let asked = delay.delay.as_secs_f64() * 1e3;
+    if gained < 0.5 * asked {
+        return without(format!(
+            "the round trip took {during:.2} ms, {before:.2} ms before, with a delay of {}",
+            delay.delay
+        ));
+    }
+    Effect::Bit
+}
+
+fn pause_effect(probes: &Both<'_>) -> Effect {
+    let stopped = probes.during(Probe::StoppedProcesses);
+    let periods = probes.during(Probe::ThrottledPeriods);
+    match (stopped, periods) {
+        (_, Some(periods)) if periods > 0.0 => Effect::Bit,
+        (Some(0.0), _) => without("no server process was stopped".to_owned()),
+        _ => Effect::Bit,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(kind: &str, before: &[(Probe, f64)], during: &[(Probe, f64)]) -> Effect {
+        let kind: FaultType = serde_yaml::from_str(kind).unwrap();
+        let readings = |pairs: &[(Probe, f64)]| -> Vec<Reading> {
+            pairs
+                .iter()
+                .map(|(probe, value)| probe.reading(*value))
+                .collect()
+        };
+        effect(&kind, &readings(before), &readings(during))
+    }
+
+    fn objects(effect: &Effect, text: &str) {
+        assert!(
+            effect
+                .objection()
+                .is_some_and(|reason| reason.contains(text)),
+            "{effect}"
+        );
+    }
+
+    use Probe::*;
+
+    #[test]
+    fn a_quota_bites_when_the_server_wants_more() {
+        let quota = "{cpu.quota: {share: 5%}}";
+        let busy = [(CpuShare, 5.2), (ThrottledPeriods, 100.0)];
+        assert_eq!(judge(quota, &[(CpuShare, 80.0)], &busy), Effect::Bit);
+        let idle = [(CpuShare, 1.0), (ThrottledPeriods, 0.0)];
+        objects(
+            &judge(quota, &[(CpuShare, 1.0)], &idle),
+            "never wanted more than the 5%",
+        );
+        let ignored = [(CpuShare, 60.0), (ThrottledPeriods, 0.0)];
+        objects(&judge(quota, &[(CpuShare, 80.0)], &ignored), "got 60.0%");
+    }
+
+    #[test]
+    fn contention_bites_when_the_server_gets_less_or_waits_longer() {
+        let kind = "{cpu.contention: {weight: 15x}}";
+        let before = [(CpuShare, 40.0), (CpuWait, 1.0)];
+        let during = |share, wait| [(CpuShare, share), (CpuWait, wait), (ContentionShare, 60.0)];
+        assert_eq!(judge(kind, &before, &during(10.0, 90.0)), Effect::Bit);
+        assert_eq!(judge(kind, &before, &during(40.0, 20.0)), Effect::Bit);
+        objects(
+            &judge(kind, &before, &during(40.0, 1.0)),
+            "no longer than before",
+        );
+        objects(
+            &judge(kind, &before, &[(ContentionShare, 0.0)]),
+            "competing program got",
+        );
+    }
+
+    #[test]
+    fn a_memory_limit_bites_when_it_is_reached_and_may_kill() {
+        let kind = "{memory.limit: {bytes: 50MB}}";
+        let during = |hits, kills| {
+            [
+                (MemoryLimit, 5e7),
+                (MemoryUsage, 2e7),
+                (MemoryLimitHits, hits),
+                (OomKills, kills),
+            ]
+        };
+        assert_eq!(judge(kind, &[], &during(12.0, 0.0)), Effect::Bit);
+        objects(
+            &judge(kind, &[], &during(0.0, 0.0)),
+            "never reached its limit of 50.0 MB",
+        );
+        assert!(matches!(
+            judge(kind, &[], &during(9.0, 1.0)),
+            Effect::FailStop { .. }
+        ));
+    }
+
+    #[test]
+    fn a_delay_bites_when_the_round_trip_grows_and_nothing_is_lost() {
+        let kind = "{net.delay: {delay: 40ms}}";
+        let before = [(RoundTrip, 0.1)];
+        assert_eq!(
+            judge(kind, &before, &[(RoundTrip, 40.1), (DroppedPackets, 0.0)]),
+            Effect::Bit
+        );
+        objects(&judge(kind, &before, &[(RoundTrip, 0.1)]), "0.10 ms before");
+        let lossy = judge(kind, &before, &[(RoundTrip, 40.1), (DroppedPackets, 3.0)]);
+        assert!(matches!(lossy, Effect::Impure { .. }));
+    }
+
+    #[test]
+    fn a_pause_bites_when_processes_are_stopped() {
+        let before = [(ServerProcesses, 2.0), (StoppedProcesses, 0.0)];
+        let kind = "{process.pause: {}}";
+        assert_eq!(
+            judge(kind, &before, &[(StoppedProcesses, 2.0)]),
+            Effect::Bit
+        );
+        objects(
+            &judge(kind, &before, &[(StoppedProcesses, 0.0)]),
+            "no server process",
+        );
+        let dead = judge(
+            kind,
+            &before,
+            &[(ServerProcesses, 1.0), (StoppedProcesses, 1.0)],
+        );
+        assert!(matches!(dead, Effect::FailStop { .. }));
+        let repeated = [(StoppedProcesses, 0.0), (ThrottledPeriods, 100.0)];
+        assert_eq!(
+            judge(
+                "{process.pause: {for: 1ms, period: 9ms}}",
+                &before,
+                &repeated
+            ),
+            Effect::Bit
+        );
+    }
+
+    #[test]
+    fn missing_readings_prove_nothing() {
+        for kind in [
+            "{cpu.quota: {share: 5%}}",
+            "{net.delay: {delay: 1ms}}",
+            "{memory.limit: {bytes: 50MB}}",
+        ] {
+            assert_eq!(judge(kind, &[], &[]), Effect::Bit, "{kind}");
+        }
+    }
+}

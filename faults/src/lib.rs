@@ -1,0 +1,40 @@
+//! Fail-slow faults: which there are, where they can be carried out, how they are injected, proven and cleared.
+//!
+//! - [`spec`]: the `faults:` part of the experiment file;
+//! - [`available`]: whether a node can carry a fault out, by which [`Backend`], and what comes nearest if not;
+//! - [`Fault`]: one fault on one node: probe, inject, probe, clear, probe;
+//! - [`effect()`], [`residue`]: what the probes prove;
+//! - [`list`], [`check_table`]: what `depbench list` and `depbench check` show;
+//! - [`helpers`]: the programs behind faults that need one;
+//! - [`presets`]: the faults of the papers.
+
+mod available;
+mod carrier;
+mod catalog;
+mod context;
+mod echo;
+mod effect;
+mod error;
+mod fault;
+pub mod helpers;
+mod nfqueue;
+pub mod presets;
+mod process;
+mod reading;
+mod residue;
+mod servers;
+mod site;
+pub mod spec;
+mod standing;
+
+pub use available::{Availability, Backend, available};
+pub use catalog::{CheckRow, Listed, Parameter, check_table, list};
+pub use context::{FaultContext, FaultLink};
+pub use effect::{Effect, effect};
+pub use error::FaultError;
+pub use fault::{Fault, Injected};
+pub use process::HelperProgram;
+pub use reading::{Probe, Reading};
+pub use residue::residue;
+pub use site::Site;
+pub use spec::{Count, FaultSpec, FaultType, Place, Resolve};

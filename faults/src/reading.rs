@@ -1,0 +1,128 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a probe measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Which quantity.
+    pub probe: Probe,
+    /// How much of it, in [`Probe::unit`].
+    pub value: f64,
+}
+
+/// A quantity that tells whether a fault bites. Rates, shares and counts are of the time
+/// since the fault was prepared, injected or cleared, whichever was last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// Server processes that are alive.
+    ServerProcesses,
+    /// Server processes that are stopped.
+    StoppedProcesses,
+    /// CPU the server got, of the node's machine size.
+    CpuShare,
+    /// Periods in which the server was denied CPU that it wanted, of all.
+    ThrottledPeriods,
+    /// Time the server's threads were ready to run but waited for a CPU, summed over the threads, of the time passed.
+    CpuWait,
+    /// CPU the competing program got, of the node's machine size.
+    ContentionShare,
+    /// Memory the server may use.
+    MemoryLimit,
+    /// Memory charged to the server, page cache included.
+    MemoryUsage,
+    /// Times the server wanted more memory than its limit.
+    MemoryLimitHits,
+    /// Pages the server waited for from disk.
+    MajorFaults,
+    /// Server processes the kernel killed for want of memory.
+    OomKills,
+    /// Median round trip between the injection site and the other end of the faulted link.
+    RoundTrip,
+    /// Echoes that were not answered, of those sent.
+    LostEchoes,
+    /// Packets that the fault's queue let through late.
+    DelayedPackets,
+    /// Packets that the fault's queue lost.
+    DroppedPackets,
+}
+
+impl Probe {
+    /// The name in files: `cpu_share`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Probe::ServerProcesses => "server_processes",
+            Probe::StoppedProcesses => "stopped_processes",
+            Probe::CpuShare => "cpu_share",
+            Probe::ThrottledPeriods => "throttled_periods",
+            Probe::CpuWait => "cpu_wait",
+            Probe::ContentionShare => "contention_share",
+            Probe::MemoryLimit => "memory_limit",
+            Probe::MemoryUsage => "memory_usage",
+            Probe::MemoryLimitHits => "memory_limit_hits",
+            Probe::MajorFaults => "major_faults",
+            Probe::OomKills => "oom_kills",
+            Probe::RoundTrip => "round_trip",
+            Probe::LostEchoes => "lost_echoes",
+            Probe::DelayedPackets => "delayed_packets",
+            Probe::DroppedPackets => "dropped_packets",
+        }
+    }
+
+    /// The unit of its values.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Probe::CpuShare
+            | Probe::ThrottledPeriods
+            | Probe::CpuWait
+            | Probe::ContentionShare
+            | Probe::LostEchoes => "%",
+            Probe::MemoryLimit | Probe::MemoryUsage => "B",
+            Probe::RoundTrip => "ms",
+            Probe::MajorFaults => "/s",
+            Probe::ServerProcesses
+            | Probe::StoppedProcesses
+            | Probe::MemoryLimitHits
+            | Probe::OomKills
+            | Probe::DelayedPackets
+            | Probe::DroppedPackets => "",
+        }
+    }
+
+    /// A reading of this quantity.
+    pub fn reading(self, value: f64) -> Reading {
+        Reading { probe: self, value }
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {:.3}{}",
+            self.probe.name(),
+            self.value,
+            self.probe.unit()
+        )
+    }
+}
+
+/// The value of one quantity among readings.
+pub(crate) fn value(readings: &[Reading], probe: Probe) -> Option<f64> {
+    let found = readings.iter().find(|reading| reading.probe == probe);
+    found.map(|reading| reading.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_files() {
+        for probe in [Probe::CpuShare, Probe::MemoryLimitHits, Probe::RoundTrip] {
+            let text = serde_json::to_string(&probe).unwrap();
+            assert_eq!(text, format!("\"{}\"", probe.name()));
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Whether anything of a fault is left after it was cleared.
+
+use crate::reading::{Probe, Reading, value};
+use crate::spec::FaultType;
+
+/// What the readings before and after a fault prove to be left of it; `None` if nothing is.
+pub fn residue(kind: &FaultType, before: &[Reading], after: &[Reading]) -> Option<String> {
+    let after_of = |probe| value(after, probe);
+    match kind {
+        // A share of CPU says nothing here: a server that catches up, or idles, is as it should be.
+        FaultType::CpuQuota(_) => after_of(Probe::ThrottledPeriods)
+            .zip(value(before, Probe::ThrottledPeriods))
+            .filter(|(now, then)| *then == 0.0 && *now > 50.0)
+            .map(|(now, _)| format!("the server is still throttled in {now:.0}% of all periods")),
+        FaultType::CpuContention(_) => after_of(Probe::ContentionShare)
+            .filter(|share| *share > 5.0)
+            .map(|share| format!("a competing program still gets {share:.1}% of the machine")),
+        FaultType::MemoryLimit(_) => after_of(Probe::MemoryLimit)
+            .map(|limit| format!("memory is still limited to {limit} bytes")),
+        FaultType::NetDelay(delay) => {
+            let gained = after_of(Probe::RoundTrip)? - value(before, Probe::RoundTrip)?;
+            let half = 0.5 * delay.delay.as_secs_f64() * 1e3;
+            (gained > half).then(|| format!("the round trip still takes {gained:.2} ms longer"))
+        }
+        FaultType::ProcessPause(_) => after_of(Probe::StoppedProcesses)
+            .filter(|stopped| *stopped > 0.0)
+            .map(|stopped| format!("{stopped} server processes are still stopped")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_named() {
+        let delay: FaultType = serde_yaml::from_str("{net.delay: {delay: 40ms}}").unwrap();
+        let round_trip = |ms| [Probe::RoundTrip.reading(ms)];
+        assert_eq!(residue(&delay, &round_trip(0.1), &round_trip(0.3)), None);
+        let left = residue(&delay, &round_trip(0.1), &round_trip(40.2));
+        assert!(left.unwrap().contains("40.10 ms longer"));
+
+        let pause: FaultType = serde_yaml::from_str("{process.pause: {}}").unwrap();
+        let stopped = |number| [Probe::StoppedProcesses.reading(number)];
+        assert_eq!(residue(&pause, &stopped(0.0), &stopped(0.0)), None);
+        assert!(residue(&pause, &stopped(0.0), &stopped(1.0)).is_some());
+    }
+}

@@ -1,0 +1,40 @@
+use std::fmt;
+
+use node::facts::Facts;
+use serde::{Deserialize, Serialize};
+
+use crate::available::{Availability, Backend, available};
+use crate::spec::FaultType;
+
+/// Where a fault is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Site {
+    /// On the node that becomes slow, by its own agent.
+    Node,
+    /// On the router between the nodes, by the hub's agent.
+    Hub,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Site::Node => "node",
+            Site::Hub => "hub",
+        })
+    }
+}
+
+impl FaultType {
+    /// Where this fault is carried out on a machine with these means: on the node itself, except for what the delay
+    /// line does, which belongs to the hub (in a node's own output path it would starve TCP).
+    pub fn site(&self, facts: &Facts) -> Site {
+        match available(self, facts) {
+            Availability::Yes {
+                backend: Backend::DelayLine,
+                ..
+            } => Site::Hub,
+            Availability::Yes { .. } | Availability::No { .. } => Site::Node,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The `faults:` part of the experiment file.
+
+mod kind;
+mod place;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vocab::ids::{FaultName, Phase};
+use vocab::problem::{FieldPath, Problems, Validate};
+
+pub use kind::{CpuContention, CpuQuota, FaultType, MemoryLimit, NetDelay, ProcessPause};
+pub use place::{Count, Place, PlaceError, Resolve};
+
+/// A fault of the experiment: what, where, when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FaultSpec {
+    /// How sweeps, tables and figures call it.
+    pub name: FaultName,
+    /// What makes the node slow, with its parameters.
+    #[serde(rename = "type")]
+    pub kind: FaultType,
+    /// The node or nodes that become slow.
+    pub on: Place,
+    /// The phase it is in for: injected when the phase starts, cleared when it ends.
+    #[serde(default = "fault_phase")]
+    pub during: Phase,
+}
+
+fn fault_phase() -> Phase {
+    Phase::Fault
+}
+
+impl Validate for FaultSpec {
+    fn validate(&self, at: &FieldPath, problems: &mut Problems) {
+        self.kind.validate(&at.key("type"), problems);
+        self.on.validate(&at.key("on"), problems);
+        if matches!(self.during, Phase::Warmup | Phase::Baseline) {
+            problems.add_with_help(
+                at.key("during"),
+                format!(
+                    "a fault during `{}` leaves nothing to compare with, expected `fault` or `recovery`",
+                    self.during
+                ),
+                "write `during: fault`, or leave it out",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> FaultSpec {
+        serde_yaml::from_str(text).unwrap()
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        let mut problems = Problems::default();
+        let at = FieldPath::root().key("faults").index(0);
+        read(text).validate(&at, &mut problems);
+        let told = |p: vocab::problem::Problem| format!("{p} ({:?})", p.help);
+        problems.into_vec().into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn the_shape_of_the_design_is_read() {
+        let spec = read(
+            "{name: slow, type: {cpu.quota: {share: 5%}}, on: {role: follower, count: 1}, during: fault}",
+        );
+        assert_eq!(spec.kind.name(), "cpu.quota");
+        assert_eq!(spec.during, Phase::Fault);
+        assert_eq!(spec.on.resolve, Resolve::Once);
+        assert!(problems("{name: s, type: {cpu.quota: {share: 5%}}, on: {node: s2}}").is_empty());
+    }
+
+    #[test]
+    fn every_type_is_read_and_written_back() {
+        for kind in [
+            "cpu.quota: {share: 50%}",
+            "cpu.contention: {weight: 15x}",
+            "cpu.contention: {weight: 1x, threads: 4}",
+            "memory.limit: {bytes: 50MB}",
+            "net.delay: {delay: 40ms}",
+            "net.delay: {delay: 400ms, jitter: 10ms}",
+            "process.pause: {}",
+            "process.pause: {for: 100ms, period: 1s}",
+        ] {
+            let text = format!("{{name: f, type: {{{kind}}}, on: {{role: leader}}}}");
+            let spec = read(&text);
+            assert!(problems(&text).is_empty(), "{kind}: {:?}", problems(&text));
+            let again: FaultSpec = serde_yaml::from_str(&serde_yaml::to_string(&spec).unwrap())
+                .unwrap_or_else(|error| panic!("{kind}: {error}"));
+            assert_eq!(again, spec);
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_at_its_field() {
+        for (kind, on, field, message) in [
+            (
+                "cpu.quota: {share: 0%}",
+                "node: s1",
+                "type.cpu.quota.share",
+                "process.pause",
+            ),
+            (
+                "cpu.quota: {share: 100%}",
+                "node: s1",
+                "type.cpu.quota.share",
+                "below 100%",
+            ),
+            (
+                "memory.limit: {bytes: 0B}",
+                "node: s1",
+                "type.memory.limit.bytes",
+                "at least 1MB",
+            ),
+            (
+                "net.delay: {delay: 0ms}",
+                "node: s1",
+                "type.net.delay.delay",
+                "above 0s",
+            ),
+            (
+                "net.delay: {delay: 1m}",
+                "node: s1",
+                "type.net.delay.delay",
+                "at most 30s",
+            ),
+            (
+                "net.delay: {delay: 5ms, jitter: 6ms}",
+                "node: s1",
+                "type.net.delay.jitter",
+                "at most the delay",
+            ),
+            (
+                "process.pause: {for: 1s}",
+                "node: s1",
+                "type.process.pause",
+                "both",
+            ),
+            (
+                "process.pause: {for: 2s, period: 1s}",
+                "node: s1",
+                "type.process.pause.for",
+                "shorter than",
+            ),
+            (
+                "process.pause: {for: 10us, period: 1s}",
+                "node: s1",
+                "type.process.pause.for",
+                "at least 1ms",
+            ),
+            ("process.pause: {}", "{}", "on", "either"),
+            (
+                "process.pause: {}",
+                "{role: leader, node: s1}",
+                "on",
+                "either",
+            ),
+            (
+                "process.pause: {}",
+                "{node: s1, count: 2}",
+                "on.count",
+                "`role`",
+            ),
+            (
+                "process.pause: {}",
+                "{node: s1, resolve: track}",
+                "on.resolve",
+                "`role`",
+            ),
+        ] {
+            let on = if on.starts_with('{') {
+                on.to_owned()
+            } else {
+                format!("{{{on}}}")
+            };
+            let text = format!("{{name: f, type: {{{kind}}}, on: {on}}}");
+            let found = problems(&text);
+            let wanted = format!("faults[0].{field}: ");
+            assert!(
+                found
+                    .iter()
+                    .any(|p| p.starts_with(&wanted) && p.contains(message)),
+                "{text}: {found:?}"
+            );
+        }
+        let found =
+            problems("{name: f, type: {process.pause: {}}, on: {role: leader}, during: warmup}");
+        assert!(found[0].starts_with("faults[0].during: "), "{found:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_what_was_expected() {
+        for (text, message) in [
+            (
+                "{name: f, type: {cpu.quoota: {share: 5%}}, on: {node: s1}}",
+                "cpu.quota",
+            ),
+            (
+                "{name: f, type: {cpu.quota: {share: 5}}, on: {node: s1}}",
+                "such as 5%",
+            ),
+            (
+                "{name: f, type: {cpu.quota: {share: 5%, cpu: 1}}, on: {node: s1}}",
+                "share",
+            ),
+            (
+                "{name: f, type: {process.pause: {}}, on: {role: leader, count: most}}",
+                "minority",
+            ),
+            (
+                "{name: f, type: {process.pause: {}}, on: {role: leader, count: 0}}",
+                "minority",
+            ),
+            (
+                "{name: f, type: {cpu.contention: {weight: 15x, threads: 0}}, on: {node: s1}}",
+                "nonzero",
+            ),
+        ] {
+            let error = serde_yaml::from_str::<FaultSpec>(text)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(message), "{text}: {error}");
+        }
+    }
+}

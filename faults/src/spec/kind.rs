@@ -1,0 +1,211 @@
+use std::fmt;
+use std::num::NonZeroU32;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vocab::problem::{FieldPath, Problems, Validate};
+use vocab::units::{Bytes, Share, Span, Weight};
+
+/// What makes a node slow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum FaultType {
+    /// The server gets at most a share of its machine's CPU.
+    #[serde(rename = "cpu.quota")]
+    CpuQuota(CpuQuota),
+    /// A busy program competes for the server's CPU.
+    #[serde(rename = "cpu.contention")]
+    CpuContention(CpuContention),
+    /// The server's memory is limited.
+    #[serde(rename = "memory.limit")]
+    MemoryLimit(MemoryLimit),
+    /// Every packet the node sends leaves late.
+    #[serde(rename = "net.delay")]
+    NetDelay(NetDelay),
+    /// The server is stopped, not dead.
+    #[serde(rename = "process.pause")]
+    ProcessPause(ProcessPause),
+}
+
+/// Parameters of `cpu.quota`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CpuQuota {
+    /// Of the node's machine size: its CPU budget, or all CPUs of its machine when it has none.
+    pub share: Share,
+}
+
+/// Parameters of `cpu.contention`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CpuContention {
+    /// Weight of the competing program against the server's.
+    pub weight: Weight,
+    /// Busy threads; without it one on each CPU that the server may use.
+    #[serde(default)]
+    pub threads: Option<NonZeroU32>,
+}
+
+/// Parameters of `memory.limit`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryLimit {
+    /// Of the server with its page cache.
+    pub bytes: Bytes,
+}
+
+/// Parameters of `net.delay`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetDelay {
+    /// One way, of what the node sends; a round trip grows by it once.
+    pub delay: Span,
+    /// Each packet's delay is drawn evenly from delay - jitter to delay + jitter; netem may reorder packets by it, the delay line does not.
+    #[serde(default)]
+    pub jitter: Span,
+}
+
+/// Parameters of `process.pause`; without any the server is stopped throughout.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessPause {
+    /// How long each pause lasts, when pauses repeat.
+    #[serde(default, rename = "for")]
+    pub length: Option<Span>,
+    /// Time from the start of one pause to the start of the next.
+    #[serde(default)]
+    pub period: Option<Span>,
+}
+
+/// The smallest memory limit that makes sense: less does not hold a process's page tables and stacks.
+const SMALLEST_LIMIT: Bytes = Bytes(1_000_000);
+
+/// The longest delay: packets in flight are kept by the kernel, and no protocol waits longer.
+const LONGEST_DELAY: Span = Span::seconds(30);
+
+/// The shortest pause and the shortest run between two pauses.
+const SHORTEST_PAUSE: Span = Span::millis(1);
+
+impl FaultType {
+    /// The name in the experiment file.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FaultType::CpuQuota(_) => "cpu.quota",
+            FaultType::CpuContention(_) => "cpu.contention",
+            FaultType::MemoryLimit(_) => "memory.limit",
+            FaultType::NetDelay(_) => "net.delay",
+            FaultType::ProcessPause(_) => "process.pause",
+        }
+    }
+}
+
+impl fmt::Display for FaultType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            FaultType::CpuQuota(quota) => write!(f, " {}", quota.share),
+            FaultType::CpuContention(contention) => match contention.threads {
+                Some(threads) => write!(f, " {} on {threads} threads", contention.weight),
+                None => write!(f, " {}", contention.weight),
+            },
+            FaultType::MemoryLimit(limit) => write!(f, " {}", limit.bytes),
+            FaultType::NetDelay(delay) if delay.jitter == Span::ZERO => {
+                write!(f, " {}", delay.delay)
+            }
+            FaultType::NetDelay(delay) => write!(f, " {} ± {}", delay.delay, delay.jitter),
+            FaultType::ProcessPause(pause) => match (pause.length, pause.period) {
+                (Some(length), Some(period)) => write!(f, " {length} every {period}"),
+                _ => Ok(()),
+            },
+        }
+    }
+}
+
+impl Validate for FaultType {
+    fn validate(&self, at: &FieldPath, problems: &mut Problems) {
+        let at = at.key(self.name());
+        match self {
+            FaultType::CpuQuota(quota) => validate_quota(quota, &at, problems),
+            FaultType::CpuContention(_) => {}
+            FaultType::MemoryLimit(limit) => {
+                if limit.bytes < SMALLEST_LIMIT {
+                    problems.add(
+                        at.key("bytes"),
+                        format!(
+                            "no server fits into {}, expected at least {SMALLEST_LIMIT}",
+                            limit.bytes
+                        ),
+                    );
+                }
+            }
+            FaultType::NetDelay(delay) => validate_delay(delay, &at, problems),
+            FaultType::ProcessPause(pause) => validate_pause(pause, &at, problems),
+        }
+    }
+}
+
+fn validate_quota(quota: &CpuQuota, at: &FieldPath, problems: &mut Problems) {
+    if quota.share == Share::NONE {
+        problems.add_with_help(
+            at.key("share"),
+            "a server with 0% of its CPU is stopped, not slow, expected above 0% and below 100%",
+            "use `process.pause` to stop it",
+        );
+    }
+    if quota.share == Share::ALL {
+        problems.add(
+            at.key("share"),
+            "100% takes nothing away, expected above 0% and below 100%",
+        );
+    }
+}
+
+fn validate_delay(delay: &NetDelay, at: &FieldPath, problems: &mut Problems) {
+    if delay.delay == Span::ZERO {
+        problems.add(at.key("delay"), "no delay is no fault, expected above 0s");
+    }
+    if delay.delay > LONGEST_DELAY {
+        problems.add(
+            at.key("delay"),
+            format!(
+                "{} is too long, expected at most {LONGEST_DELAY}",
+                delay.delay
+            ),
+        );
+    }
+    if delay.jitter > delay.delay {
+        problems.add(
+            at.key("jitter"),
+            format!(
+                "{} would send packets before they arrive, expected at most the delay, {}",
+                delay.jitter, delay.delay
+            ),
+        );
+    }
+}
+
+fn validate_pause(pause: &ProcessPause, at: &FieldPath, problems: &mut Problems) {
+    let (length, period) = match (pause.length, pause.period) {
+        (None, None) => return,
+        (Some(length), Some(period)) => (length, period),
+        _ => {
+            return problems.add_with_help(
+                at.clone(),
+                "expected both `for` and `period`, or neither",
+                "`{for: 100ms, period: 1s}` stops the server for the first 100 ms of every second, `{}` throughout",
+            );
+        }
+    };
+    if length < SHORTEST_PAUSE {
+        problems.add(
+            at.key("for"),
+            format!("{length} is below the grain of signals, expected at least {SHORTEST_PAUSE}"),
+        );
+    }
+    if length.duration() + SHORTEST_PAUSE.duration() > period.duration() {
+        problems.add(
+            at.key("for"),
+            format!("expected at least {SHORTEST_PAUSE} shorter than the period, {period}"),
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! Whoever injected is killed in the middle: helpers end, and a heal restores the rest.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+#[path = "common/network.rs"]
+mod network;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child as Process, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Server, busy, example, has_cgroups, is_root, run_name, state};
+use network::Network;
+use node::journal::heal;
+use serde_json::{Value, json};
+
+/// An injecting process, and the line in which it says what it did.
+struct Agent {
+    process: Process,
+    said: String,
+}
+
+impl Agent {
+    fn start(mut command: Command, order: &Value) -> Agent {
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        writeln!(process.stdin.as_mut().unwrap(), "{order}").unwrap();
+        let mut said = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap())
+            .read_line(&mut said)
+            .unwrap();
+        Agent { process, said }
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+fn order(journal: &Path, kind: &Value, server: Option<i32>) -> Value {
+    json!({
+        "journal": journal, "run": run_name(), "kind": kind, "helper": example("fault_helper"),
+        "server": server, "budget": null, "link": null,
+    })
+}
+
+fn agent() -> Command {
+    Command::new(example("fault_agent"))
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn assert_healed(journal: &Path) {
+    let report = heal(journal).unwrap();
+    assert!(report.is_complete(), "{report:?}");
+    let left: Vec<_> = std::fs::read_dir(journal).unwrap().flatten().collect();
+    assert!(left.iter().all(|entry| entry.path().is_file()), "{left:?}");
+}
+
+#[test]
+fn a_paused_server_goes_on_after_a_heal() {
+    let journal = tempfile::tempdir().unwrap();
+    let server = Server(busy().spawn().unwrap());
+    let order = order(
+        journal.path(),
+        &json!({"process.pause": {}}),
+        Some(server.id().pid),
+    );
+    let mut agent = Agent::start(agent(), &order);
+    assert_eq!(state(server.id()), 'T', "{}", agent.said);
+    agent.kill();
+    assert_eq!(state(server.id()), 'T');
+    assert_healed(journal.path());
+    assert_eq!(state(server.id()), 'R');
+}
+
+#[test]
+fn a_duty_cycle_ends_with_whoever_started_it() {
+    let journal = tempfile::tempdir().unwrap();
+    let server = Server(busy().spawn().unwrap());
+    let kind = json!({"process.pause": {"for": "900ms", "period": "1s"}});
+    let order = order(journal.path(), &kind, Some(server.id().pid));
+    let mut agent = Agent::start(agent(), &order);
+    wait_for("a stop", || state(server.id()) == 'T');
+    agent.kill();
+    // No heal is needed: the cycle sees that its starter is gone, and lets the server go on for good.
+    wait_for("the end of the stop", || state(server.id()) == 'R');
+    std::thread::sleep(Duration::from_millis(1200));
+    assert_eq!(state(server.id()), 'R');
+    assert_healed(journal.path());
+}
+
+#[test]
+fn cgroup_faults_are_gone_after_a_heal() {
+    if !has_cgroups("cgroup faults after a kill") {
+        return;
+    }
+    for kind in [
+        json!({"cpu.quota": {"share": "20%"}}),
+        json!({"cpu.contention": {"weight": "15x", "threads": 1}}),
+        json!({"memory.limit": {"bytes": "50MB"}}),
+    ] {
+        let journal = tempfile::tempdir().unwrap();
+        let mut server = Server(busy().spawn().unwrap());
+        let mut order = order(journal.path(), &kind, Some(server.id().pid));
+        order["budget"] = json!(0.5);
+        let mut agent = Agent::start(agent(), &order);
+        assert!(!agent.said.is_empty(), "{order}");
+        agent.kill();
+        let name = format!("depbench-{}-s1", order["run"].as_str().unwrap());
+        assert!(groups().contains(&name));
+        assert_healed(journal.path());
+        assert!(!groups().contains(&name), "{order}");
+        // Killed with its group.
+        server.0.wait().unwrap();
+    }
+}
+
+/// All cgroups of nodes on this machine, by name.
+fn groups() -> Vec<String> {
+    let hierarchies = node::cgroup::Hierarchies::detect();
+    let entries = hierarchies
+        .bases()
+        .filter_map(|base| std::fs::read_dir(base).ok());
+    let names = entries.flat_map(Iterator::flatten);
+    names
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn a_delay_line_lets_packets_through_at_once_and_its_rule_is_healed() {
+    if !is_root("delay line after a kill") {
+        return;
+    }
+    let network = Network::new();
+    if node::facts::Facts::gather().unwrap().netem.is_yes() {
+        println!("delay line after a kill skipped: this kernel has netem");
+        return;
+    }
+    let journal = tempfile::tempdir().unwrap();
+    // Holds the namespace, as agents and servers do, so that a heal finds it.
+    let mut sleeper = common::idle();
+    network.hub.admit(&mut sleeper);
+    let _resident = Server(sleeper.spawn().unwrap());
+    let mut order = order(
+        journal.path(),
+        &json!({"net.delay": {"delay": "200ms"}}),
+        None,
+    );
+    let link = network.link_at_hub(1);
+    order["link"] = json!([link.device, link.peer]);
+    let mut command = agent();
+    network.hub.admit(&mut command);
+    let mut agent = Agent::start(command, &order);
+    assert!(agent.said.contains("delayed by 200ms"), "{}", agent.said);
+    let filter = || {
+        let call = node::tool::Call::new(node::tool::Program::Iptables)
+            .args(["-w", "5", "-t", "mangle", "-S"]);
+        network.hub.run(|| call.run().unwrap()).unwrap()
+    };
+    assert!(filter().contains("DEPBENCH"));
+    agent.kill();
+    let echo = || {
+        let socket = network.nodes[1]
+            .run(|| std::net::UdpSocket::bind("0.0.0.0:7000").unwrap())
+            .unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(2)))
+            .unwrap();
+        let other = network.nodes[0]
+            .run(|| std::net::UdpSocket::bind("0.0.0.0:7000").unwrap())
+            .unwrap();
+        other
+            .set_read_timeout(Some(Duration::from_secs(2)))
+            .unwrap();
+        let start = Instant::now();
+        socket
+            .send_to(b"?", (network::node_address(0), 7000))
+            .unwrap();
+        other.recv(&mut [0; 8]).unwrap();
+        start.elapsed()
+    };
+    wait_for("the end of the delay", || {
+        echo() < Duration::from_millis(100)
+    });
+    assert!(filter().contains("DEPBENCH"));
+    assert_healed(journal.path());
+    assert!(!filter().contains("DEPBENCH"), "{}", filter());
+}

@@ -1,0 +1,199 @@
+//! Memory limits on real processes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Rig, has_cgroups, idle, kind, shell, value};
+use depbench_faults::{Backend, Effect, Fault, Probe, effect, residue};
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use node::cgroup::{Child, Mode, Scope};
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_limit_is_reached_by_page_cache_without_a_kill_and_is_restored() {
+    if !has_cgroups("memory limit") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    if statfs(dir.path()).unwrap().filesystem_type() == TMPFS_MAGIC {
+        println!("memory limit skipped: the temporary directory is in memory itself");
+        return;
+    }
+    let file = dir.path().join("data");
+    std::fs::write(&file, vec![7; 64 << 20]).unwrap();
+    let mut rig = Rig::with_budget(1.0);
+    let start = format!(
+        "sleep 1; while :; do cat {} > /dev/null; done",
+        file.display()
+    );
+    rig.serve(shell(&start));
+    // Read outside the group the file would be charged to nobody here.
+    nix::unistd::sync();
+    std::fs::write("/proc/sys/vm/drop_caches", "1").unwrap();
+    let limit = kind("{memory.limit: {bytes: 16MiB}}");
+    let mut fault = Fault::prepare(&limit, &rig.context()).unwrap();
+    let before = fault.probe().unwrap();
+    let standing = rig.standing();
+    let injected = fault.inject().unwrap();
+    assert!(
+        injected.detail.contains("16777216 bytes"),
+        "{}",
+        injected.detail
+    );
+    let group = rig.group.clone().unwrap();
+    let hits = || {
+        group
+            .stat(Scope::Child(Child::Server))
+            .memory_limit_hits
+            .unwrap()
+    };
+    wait_for("a limit hit", || hits() > 0);
+    let during = fault.probe().unwrap();
+    println!("memory limit 16 MiB: before {before:?} during {during:?}");
+    assert_eq!(effect(&limit, &before, &during), Effect::Bit);
+    assert!(value(&during, Probe::MemoryUsage) <= 17e6);
+    assert_eq!(value(&during, Probe::OomKills), 0.0);
+
+    fault.clear().unwrap();
+    fault.clear().unwrap();
+    assert_eq!(rig.standing(), standing);
+    let after = fault.probe().unwrap();
+    assert_eq!(residue(&limit, &before, &after), None);
+    let usage = || {
+        group
+            .stat(Scope::Child(Child::Server))
+            .memory_bytes
+            .unwrap()
+    };
+    wait_for("growth past the former limit", || usage() > 32 << 20);
+}
+
+#[test]
+fn a_limit_never_reached_is_without_effect() {
+    if !has_cgroups("memory limit never reached") {
+        return;
+    }
+    let mut rig = Rig::with_budget(1.0);
+    rig.serve(idle());
+    let limit = kind("{memory.limit: {bytes: 50MB}}");
+    let mut fault = Fault::prepare(&limit, &rig.context()).unwrap();
+    let before = fault.probe().unwrap();
+    fault.inject().unwrap();
+    let during = fault.probe().unwrap();
+    let effect = effect(&limit, &before, &during);
+    assert!(
+        effect.objection().unwrap().contains("never reached"),
+        "{effect}"
+    );
+}
+
+/// A server whose memory grows to a gigabyte: `tail` holds what it reads until the end.
+fn growing() -> std::process::Command {
+    shell("sleep 0.5; head -c 1G /dev/zero | tail -c 1G | sleep 300")
+}
+
+#[test]
+fn in_version_1_a_server_that_grows_is_killed_which_is_fail_stop() {
+    if !has_cgroups("memory kill") {
+        return;
+    }
+    let mut rig = Rig::with_budget(1.0);
+    rig.serve(growing());
+    let context = rig.context();
+    if context.facts.cgroups.mode() != Mode::V1 || context.facts.swap.0 > 0 {
+        println!("memory kill skipped: version 2 throttles, swap slows");
+        return;
+    }
+    let limit = kind("{memory.limit: {bytes: 20MB}}");
+    let mut fault = Fault::prepare(&limit, &context).unwrap();
+    assert_eq!(fault.backend(), Backend::MemoryLimit);
+    let before = fault.probe().unwrap();
+    fault.inject().unwrap();
+    let group = rig.group.clone().unwrap();
+    let kills = || group.stat(Scope::Child(Child::Server)).oom_kills.unwrap();
+    wait_for("a kill", || kills() > 0);
+    let during = fault.probe().unwrap();
+    println!("memory kill: {during:?}");
+    let effect = effect(&limit, &before, &during);
+    assert!(
+        matches!(&effect, Effect::FailStop { reason } if reason.contains("want of memory")),
+        "{effect}"
+    );
+    fault.clear().unwrap();
+}
+
+#[test]
+fn in_version_2_a_server_that_grows_is_throttled_and_lives() {
+    if !has_cgroups("memory throttling") {
+        return;
+    }
+    let mut rig = Rig::with_budget(1.0);
+    rig.serve(growing());
+    let context = rig.context();
+    if context.facts.cgroups.mode() != Mode::V2 {
+        println!("memory throttling skipped: version 1 kills");
+        return;
+    }
+    let limit = kind("{memory.limit: {bytes: 20MB}}");
+    let mut fault = Fault::prepare(&limit, &context).unwrap();
+    assert_eq!(fault.backend(), Backend::MemoryHigh);
+    let before = fault.probe().unwrap();
+    fault.inject().unwrap();
+    let group = rig.group.clone().unwrap();
+    let hits = || {
+        group
+            .stat(Scope::Child(Child::Server))
+            .memory_limit_hits
+            .unwrap()
+    };
+    wait_for("throttling", || hits() > 10);
+    let during = fault.probe().unwrap();
+    println!("memory throttling: {during:?}");
+    assert_eq!(effect(&limit, &before, &during), Effect::Bit);
+    fault.clear().unwrap();
+}
+
+#[test]
+fn a_limit_below_what_is_in_use_is_refused_and_nothing_changed() {
+    if !has_cgroups("memory limit below use") {
+        return;
+    }
+    let mut rig = Rig::with_budget(1.0);
+    if rig.context().facts.cgroups.mode() != Mode::V1 {
+        println!("memory limit below use skipped: version 2 accepts it");
+        return;
+    }
+    rig.serve(shell(
+        "head -c 60000000 /dev/zero | tail -c 60000000 | sleep 300",
+    ));
+    let group = rig.group.clone().unwrap();
+    let usage = || {
+        group
+            .stat(Scope::Child(Child::Server))
+            .memory_bytes
+            .unwrap()
+    };
+    wait_for("growth", || usage() > 60_000_000);
+    if rig.context().facts.swap.0 > 0 {
+        println!("memory limit below use skipped: there is swap");
+        return;
+    }
+    let standing = rig.standing();
+    let mut fault = Fault::prepare(&kind("{memory.limit: {bytes: 20MB}}"), &rig.context()).unwrap();
+    let error = fault.inject().unwrap_err().to_string();
+    assert!(
+        error.contains("20000000 bytes") && error.contains("in use"),
+        "{error}"
+    );
+    assert_eq!(rig.standing(), standing);
+    assert_eq!(group.stat(Scope::Child(Child::Server)).oom_kills, Some(0));
+}

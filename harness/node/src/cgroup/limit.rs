@@ -1,0 +1,143 @@
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use vocab::units::{Bytes, Weight};
+
+use super::CgroupError;
+use super::hierarchy::{Controller, Mode};
+use super::node::{NodeCgroup, missing, read, write};
+use super::quota::CpuQuota;
+use super::stat::Scope;
+use crate::journal::{Entry, FileWrite, Undo};
+
+/// What happens to a group that wants more memory than it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemoryLimit {
+    /// It is slowed down and its memory reclaimed (`memory.high`, version 2 only).
+    Throttle(Bytes),
+    /// Memory is reclaimed, and when that is not enough it is killed.
+    Hard(Bytes),
+}
+
+impl NodeCgroup {
+    /// Limits CPU time. The former quota is restored by undoing the entry.
+    ///
+    /// # Errors
+    /// `EINVAL` in version 1 when it exceeds the quota of the group above.
+    pub fn set_quota(&self, scope: Scope, quota: CpuQuota) -> Result<Entry, CgroupError> {
+        let dir = self.dir(Controller::Cpu, scope)?;
+        let former = match self.inner.hierarchies.mode() {
+            Mode::V1 => {
+                let quota = read(&dir.join("cpu.cfs_quota_us"))?;
+                let period = read(&dir.join("cpu.cfs_period_us"))?;
+                quota_v1(&dir, quota.trim(), period.trim())
+            }
+            Mode::V2 | Mode::None => {
+                vec![file(&dir, "cpu.max", read(&dir.join("cpu.max"))?.trim())]
+            }
+        };
+        self.change(former, || self.write_quota(scope, quota))
+    }
+
+    pub(super) fn write_quota(&self, scope: Scope, quota: CpuQuota) -> Result<(), CgroupError> {
+        let dir = self.dir(Controller::Cpu, scope)?;
+        let (limit, period) = (quota.quota_us().to_string(), quota.period_us().to_string());
+        let writes = match self.inner.hierarchies.mode() {
+            Mode::V1 => quota_v1(&dir, &limit, &period),
+            Mode::V2 | Mode::None => vec![file(&dir, "cpu.max", &format!("{limit} {period}"))],
+        };
+        writes
+            .iter()
+            .try_for_each(|one| write(&one.path, &one.content))
+    }
+
+    /// Weighs a group against its siblings; `1x` is what every group has at first. The former weight is restored by
+    /// undoing the entry.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_weight(&self, scope: Scope, weight: Weight) -> Result<Entry, CgroupError> {
+        let dir = self.dir(Controller::Cpu, scope)?;
+        let (name, normal, range) = match self.inner.hierarchies.mode() {
+            Mode::V1 => ("cpu.shares", 1024.0, (2.0, 262_144.0)),
+            Mode::V2 | Mode::None => ("cpu.weight", 100.0, (1.0, 10_000.0)),
+        };
+        let value = (normal * weight.ratio()).round().clamp(range.0, range.1);
+        self.set(&dir, name, &format!("{value}"))
+    }
+
+    /// Limits memory. The former limit is restored by undoing the entry.
+    ///
+    /// # Errors
+    /// [`CgroupError::InUse`] when version 1 cannot reclaim enough; `Throttle` needs version 2.
+    pub fn limit_memory(&self, scope: Scope, limit: MemoryLimit) -> Result<Entry, CgroupError> {
+        let dir = self.dir(Controller::Memory, scope)?;
+        let (name, bytes) = match (self.inner.hierarchies.mode(), limit) {
+            (Mode::V1, MemoryLimit::Hard(bytes)) => ("memory.limit_in_bytes", bytes),
+            (Mode::V2, MemoryLimit::Hard(bytes)) => ("memory.max", bytes),
+            (Mode::V2, MemoryLimit::Throttle(bytes)) => ("memory.high", bytes),
+            (Mode::V1 | Mode::None, _) => {
+                return Err(missing(Controller::Memory, &self.inner.hierarchies));
+            }
+        };
+        let result = self.set(&dir, name, &bytes.0.to_string());
+        match result {
+            Err(CgroupError::File { source, .. }) if is_busy(&source) => Err(CgroupError::InUse {
+                limit: bytes.0,
+                used: self.stat(scope).memory_bytes.unwrap_or_default(),
+            }),
+            result => result,
+        }
+    }
+
+    fn set(&self, dir: &Path, name: &str, value: &str) -> Result<Entry, CgroupError> {
+        let path = dir.join(name);
+        let former = file(dir, name, read(&path)?.trim());
+        self.change(vec![former], || write(&path, value))
+    }
+
+    /// Journals how to restore, then makes a change; a change that fails is undone at once.
+    fn change(
+        &self,
+        former: Vec<FileWrite>,
+        make: impl FnOnce() -> Result<(), CgroupError>,
+    ) -> Result<Entry, CgroupError> {
+        let entry = self
+            .inner
+            .journal
+            .record(Undo::WriteFiles { writes: former })?;
+        match make() {
+            Ok(()) => Ok(entry),
+            Err(error) => {
+                entry.undo()?;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Quota and period are two files that the kernel checks together against the group above; without a quota in between,
+/// every step is valid.
+fn quota_v1(dir: &Path, quota: &str, period: &str) -> Vec<FileWrite> {
+    let mut writes = vec![
+        file(dir, "cpu.cfs_quota_us", "-1"),
+        file(dir, "cpu.cfs_period_us", period),
+    ];
+    if quota != "-1" {
+        writes.push(file(dir, "cpu.cfs_quota_us", quota));
+    }
+    writes
+}
+
+fn file(dir: &Path, name: &str, content: &str) -> FileWrite {
+    FileWrite {
+        path: dir.join(name),
+        content: content.to_owned(),
+    }
+}
+
+fn is_busy(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EBUSY)
+}

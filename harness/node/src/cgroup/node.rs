@@ -1,0 +1,334 @@
+use std::fs::{self, OpenOptions};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use vocab::ids::{NodeName, RunName};
+
+use super::hierarchy::{Controller, Hierarchies, Mode};
+use super::quota::CpuQuota;
+use super::stat::{CgroupStat, Scope};
+use super::{Admission, CgroupError, CpuSet};
+use crate::journal::{Entry, Journal, Undo};
+use crate::tag;
+
+/// A group in which processes of a node live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Child {
+    /// The member of the target.
+    Server,
+    /// What disturbs it.
+    Contention,
+    /// The load.
+    Client,
+}
+
+impl Child {
+    /// All of them.
+    pub const ALL: [Child; 3] = [Child::Server, Child::Contention, Child::Client];
+
+    fn name(self) -> &'static str {
+        match self {
+            Child::Server => "server",
+            Child::Contention => "contention",
+            Child::Client => "client",
+        }
+    }
+}
+
+/// What a node's groups are made from.
+#[derive(Debug, Clone)]
+pub struct NodeSpec {
+    /// The run.
+    pub run: RunName,
+    /// The node.
+    pub node: NodeName,
+    /// The node's machine size; `None` for no limit.
+    pub budget: Option<CpuQuota>,
+    /// The processors it runs on; `None` for all that its surroundings have.
+    pub cpus: Option<CpuSet>,
+}
+
+/// The groups of one node. Clones stand for the same groups.
+#[derive(Debug, Clone)]
+pub struct NodeCgroup {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) hierarchies: Hierarchies,
+    pub(super) journal: Journal,
+    name: String,
+    budget: Option<CpuQuota>,
+    entry: Mutex<Option<Entry>>,
+}
+
+impl NodeCgroup {
+    /// Makes the groups of a node, whose removal is in the journal first.
+    ///
+    /// # Errors
+    /// When there are no cgroups within reach, a controller that the spec needs is missing, or the kernel refuses;
+    /// nothing is left behind then.
+    pub fn create(
+        hierarchies: &Hierarchies,
+        spec: &NodeSpec,
+        journal: &Journal,
+    ) -> Result<NodeCgroup, CgroupError> {
+        let needed = [
+            (Controller::Cpu, spec.budget.is_some()),
+            (Controller::Cpuset, spec.cpus.is_some()),
+        ];
+        for (controller, needed) in needed {
+            if needed && !hierarchies.has(controller) {
+                return Err(missing(controller, hierarchies));
+            }
+        }
+        if hierarchies.mode() == Mode::None {
+            return Err(missing(Controller::Cpu, hierarchies));
+        }
+        let name = format!("{}{}-{}", tag::PREFIX, spec.run, spec.node);
+        let paths: Vec<PathBuf> = hierarchies.bases().map(|base| base.join(&name)).collect();
+        if let Some(path) = paths.iter().find(|path| path.exists()) {
+            let exists = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+            return Err(CgroupError::file(
+                "make (is a run of this name alive? else `depbench heal`)",
+                path,
+            )(exists));
+        }
+        let entry = journal.record(Undo::RemoveCgroup { paths })?;
+        let group = NodeCgroup {
+            inner: Arc::new(Inner {
+                hierarchies: hierarchies.clone(),
+                journal: journal.clone(),
+                name,
+                budget: spec.budget,
+                entry: Mutex::new(Some(entry)),
+            }),
+        };
+        match group.build(spec) {
+            Ok(()) => Ok(group),
+            Err(error) => {
+                group.remove()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The node's machine size.
+    pub fn budget(&self) -> Option<CpuQuota> {
+        self.inner.budget
+    }
+
+    /// The hierarchies that the groups are in.
+    pub fn hierarchies(&self) -> &Hierarchies {
+        &self.inner.hierarchies
+    }
+
+    /// A way in for processes that are about to be started.
+    ///
+    /// # Errors
+    /// When the group is gone.
+    pub fn admission(&self, child: Child) -> Result<Admission, CgroupError> {
+        let open = |dir: PathBuf| -> Result<OwnedFd, CgroupError> {
+            let path = dir.join("cgroup.procs");
+            let file = OpenOptions::new().write(true).open(&path);
+            Ok(file.map_err(CgroupError::file("open", &path))?.into())
+        };
+        let members: Result<_, _> = self.dirs(Scope::Child(child)).map(open).collect();
+        members.map(Admission::new)
+    }
+
+    /// Moves a process that already runs into a child. Memory it already holds stays charged where it was.
+    ///
+    /// # Errors
+    /// When the process or the group is gone.
+    pub fn attach(&self, child: Child, pid: i32) -> Result<(), CgroupError> {
+        self.dirs(Scope::Child(child))
+            .try_for_each(|dir| write(&dir.join("cgroup.procs"), &pid.to_string()))
+    }
+
+    /// The processes that live in a child, numbered as this process sees them.
+    ///
+    /// # Errors
+    /// When the group is gone.
+    pub fn members(&self, child: Child) -> Result<Vec<i32>, CgroupError> {
+        let Some(dir) = self.dirs(Scope::Child(child)).next() else {
+            return Ok(Vec::new());
+        };
+        let text = read(&dir.join("cgroup.procs"))?;
+        Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+    }
+
+    /// What has been used so far. Counters that cannot be read are `None`.
+    pub fn stat(&self, scope: Scope) -> CgroupStat {
+        let mut stat = CgroupStat::default();
+        let hierarchies = &self.inner.hierarchies;
+        for hierarchy in hierarchies.hierarchies_v1() {
+            stat.read_v1(&self.dir_in(&hierarchy.base, scope));
+        }
+        if let Some(base) = &hierarchies.v2 {
+            let dir = self.dir_in(base, scope);
+            if hierarchies.mode() == Mode::V2 {
+                stat.read_v2(&dir);
+            }
+            stat.read_pressure(&dir);
+        }
+        stat
+    }
+
+    /// Kills what is in the groups and removes them; again is fine.
+    ///
+    /// # Errors
+    /// When a process does not die, or the kernel refuses; the removal then stays in the journal.
+    pub fn remove(&self) -> Result<(), CgroupError> {
+        let entry = self
+            .inner
+            .entry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        Ok(entry.map_or(Ok(()), Entry::undo)?)
+    }
+
+    fn build(&self, spec: &NodeSpec) -> Result<(), CgroupError> {
+        let hierarchies = &self.inner.hierarchies;
+        for hierarchy in hierarchies.hierarchies_v1() {
+            let has_cpuset = hierarchy.controllers.contains(&Controller::Cpuset);
+            let parent = hierarchy.base.join(&self.inner.name);
+            for dir in self.family(&parent) {
+                make(&dir)?;
+                if has_cpuset {
+                    inherit_cpuset(&dir)?;
+                }
+            }
+        }
+        if let Some(base) = &hierarchies.v2 {
+            let parent = base.join(&self.inner.name);
+            enable(base, &hierarchies.v2_controllers)?;
+            make(&parent)?;
+            enable(&parent, &hierarchies.v2_controllers)?;
+            Child::ALL
+                .iter()
+                .try_for_each(|child| make(&parent.join(child.name())))?;
+        }
+        if let Some(cpus) = &spec.cpus {
+            self.pin(cpus)?;
+        }
+        if let Some(budget) = spec.budget {
+            self.write_quota(Scope::Node, budget)?;
+        }
+        Ok(())
+    }
+
+    fn pin(&self, cpus: &CpuSet) -> Result<(), CgroupError> {
+        let parent = self.dir(Controller::Cpuset, Scope::Node)?;
+        match self.inner.hierarchies.mode() {
+            // A child of version 1 does not follow its parent: it must shrink first.
+            Mode::V1 => {
+                let mut family = self.family(&parent);
+                family.reverse();
+                family
+                    .iter()
+                    .try_for_each(|dir| write(&dir.join("cpuset.cpus"), &cpus.to_string()))
+            }
+            Mode::V2 | Mode::None => write(&parent.join("cpuset.cpus"), &cpus.to_string()),
+        }
+    }
+
+    /// The parent and its children.
+    fn family(&self, parent: &Path) -> Vec<PathBuf> {
+        let children = Child::ALL.iter().map(|child| parent.join(child.name()));
+        std::iter::once(parent.to_owned()).chain(children).collect()
+    }
+
+    fn dir_in(&self, base: &Path, scope: Scope) -> PathBuf {
+        let parent = base.join(&self.inner.name);
+        match scope {
+            Scope::Node => parent,
+            Scope::Child(child) => parent.join(child.name()),
+        }
+    }
+
+    /// The directories of a group, one per hierarchy.
+    fn dirs(&self, scope: Scope) -> impl Iterator<Item = PathBuf> {
+        self.inner
+            .hierarchies
+            .bases()
+            .map(move |base| self.dir_in(base, scope))
+    }
+
+    /// The directory of a group in which a controller's files are.
+    pub(super) fn dir(&self, controller: Controller, scope: Scope) -> Result<PathBuf, CgroupError> {
+        let hierarchies = &self.inner.hierarchies;
+        let base = match hierarchies.mode() {
+            Mode::V1 => hierarchies.v1_base(controller),
+            Mode::V2 if hierarchies.has(controller) => hierarchies.v2.as_deref(),
+            Mode::V2 | Mode::None => None,
+        };
+        base.map(|base| self.dir_in(base, scope))
+            .ok_or_else(|| missing(controller, hierarchies))
+    }
+}
+
+pub(super) fn missing(controller: Controller, hierarchies: &Hierarchies) -> CgroupError {
+    let remedy = match hierarchies.mode() {
+        Mode::None => "run as root on a machine with cgroups mounted and writable",
+        Mode::V1 => "the kernel was built or mounted without it",
+        Mode::V2 => {
+            "run as root, or have it enabled in cgroup.subtree_control of the groups above; a kernel may also lack it"
+        }
+    };
+    let refused = hierarchies.refused().join("; ");
+    let mode = match refused.as_str() {
+        "" => hierarchies.to_string(),
+        refused => format!("{hierarchies}; {refused}"),
+    };
+    CgroupError::NoController {
+        controller,
+        mode,
+        remedy,
+    }
+}
+
+fn make(dir: &Path) -> Result<(), CgroupError> {
+    fs::create_dir(dir).map_err(CgroupError::file("make", dir))
+}
+
+/// Lets groups in `dir` have these controllers. It stays so when depbench has gone: whoever else made groups there
+/// meanwhile may rely on it, and it limits nobody.
+fn enable(dir: &Path, controllers: &[Controller]) -> Result<(), CgroupError> {
+    let path = dir.join("cgroup.subtree_control");
+    let enabled = read(&path)?;
+    for name in controllers
+        .iter()
+        .filter_map(|controller| controller.name_v2())
+    {
+        if !enabled.split_whitespace().any(|word| word == name) {
+            write(&path, &format!("+{name}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a new version 1 group its parent's processors and memory nodes; without them no process may enter it.
+fn inherit_cpuset(dir: &Path) -> Result<(), CgroupError> {
+    let parent = dir.parent().unwrap_or(dir);
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let value = read(&parent.join(file))?;
+        write(&dir.join(file), value.trim())?;
+    }
+    Ok(())
+}
+
+pub(super) fn read(path: &Path) -> Result<String, CgroupError> {
+    fs::read_to_string(path).map_err(CgroupError::file("read", path))
+}
+
+/// Writes a value in one write: unlike a buffered writer, this sees the kernel's refusal.
+pub(super) fn write(path: &Path, value: &str) -> Result<(), CgroupError> {
+    let action = format!("write {value:?} to");
+    fs::write(path, value).map_err(CgroupError::file(action, path))
+}

@@ -1,0 +1,177 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::ProcessId;
+use crate::links::LinkName;
+use crate::tag;
+use crate::tool::iptables::Chain;
+use crate::tool::tc::{Handle, Parent};
+
+/// How to undo one change. Carrying it out twice, or when the thing is already gone, is a success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Undo {
+    /// Writes values back into kernel files (under `/sys` or `/proc/sys`), in this order.
+    WriteFiles {
+        /// The writes.
+        writes: Vec<FileWrite>,
+    },
+    /// Kills what is inside the cgroups at and under these tagged paths, then removes them.
+    RemoveCgroup {
+        /// One path per hierarchy.
+        paths: Vec<PathBuf>,
+    },
+    /// Lets a stopped process go on (`SIGCONT`).
+    Resume {
+        /// The process.
+        process: ProcessId,
+    },
+    /// Kills a process (`SIGKILL`).
+    Kill {
+        /// The process.
+        process: ProcessId,
+    },
+    /// Kills (`SIGKILL`) every process whose environment has this value in [`tag::MARK`].
+    KillMarked {
+        /// The value; the owner's name.
+        mark: String,
+    },
+    /// Deletes a qdisc, if it is still the one with our handle.
+    DeleteQdisc {
+        /// The link it is on.
+        device: LinkName,
+        /// Where on the link.
+        parent: Parent,
+        /// Its handle, one of ours.
+        handle: Handle,
+    },
+    /// Deletes a packet-filter chain of ours and every jump to it.
+    DeleteChain {
+        /// The chain and where it is jumped to from.
+        chain: Chain,
+    },
+    /// Deletes a link of ours (its name starts with `db-`).
+    DeleteLink {
+        /// The link.
+        name: LinkName,
+    },
+    /// Removes a directory and all it holds; it must lie at or under something tagged.
+    RemoveDir {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+/// One value for one kernel file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileWrite {
+    /// The file.
+    pub path: PathBuf,
+    /// What to write, in one write.
+    pub content: String,
+}
+
+/// How long what is to be undone can have lived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lifetime {
+    /// Until the kernel goes down: nothing is left to undo after a reboot.
+    Boot,
+    /// On disk.
+    Disk,
+}
+
+impl Undo {
+    /// Writes one value back.
+    pub fn write_file(path: impl Into<PathBuf>, content: impl Into<String>) -> Undo {
+        Undo::WriteFiles {
+            writes: vec![FileWrite {
+                path: path.into(),
+                content: content.into(),
+            }],
+        }
+    }
+
+    pub(super) fn lifetime(&self) -> Lifetime {
+        match self {
+            Undo::RemoveDir { .. } => Lifetime::Disk,
+            _ => Lifetime::Boot,
+        }
+    }
+
+    /// Whether the undo stays with what is ours; the reason if not.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let tagged = |path: &Path| match tag::is_tagged(path) {
+            true => Ok(()),
+            false => Err(format!(
+                "{} does not lie at or under a name that starts with `{}`",
+                path.display(),
+                tag::PREFIX
+            )),
+        };
+        match self {
+            Undo::WriteFiles { writes } => writes.iter().try_for_each(|w| kernel_file(&w.path)),
+            Undo::RemoveCgroup { paths } => paths.iter().try_for_each(|path| {
+                kernel_file(path)?;
+                tagged(path)
+            }),
+            Undo::RemoveDir { path } => tagged(path),
+            Undo::DeleteLink { name } => match name.is_ours() {
+                true => Ok(()),
+                false => Err(format!(
+                    "link {name} does not start with `{}`",
+                    LinkName::PREFIX
+                )),
+            },
+            Undo::KillMarked { mark } => match mark.is_empty() || mark.contains('\0') {
+                true => Err(format!("{mark:?} marks no process of ours")),
+                false => Ok(()),
+            },
+            Undo::Resume { .. }
+            | Undo::Kill { .. }
+            | Undo::DeleteQdisc { .. }
+            | Undo::DeleteChain { .. } => Ok(()),
+        }
+    }
+}
+
+fn kernel_file(path: &Path) -> Result<(), String> {
+    let down = path
+        .components()
+        .all(|part| !matches!(part, std::path::Component::ParentDir));
+    let kernel = path.starts_with("/sys") || path.starts_with("/proc/sys");
+    (down && kernel)
+        .then_some(())
+        .ok_or_else(|| format!("{} is not under /sys or /proc/sys", path.display()))
+}
+
+impl fmt::Display for Undo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Undo::WriteFiles { writes } => {
+                f.write_str("restore")?;
+                for write in writes {
+                    write!(f, " {}={}", write.path.display(), write.content.trim())?;
+                }
+                Ok(())
+            }
+            Undo::RemoveCgroup { paths } => {
+                f.write_str("remove cgroup")?;
+                paths
+                    .iter()
+                    .try_for_each(|path| write!(f, " {}", path.display()))
+            }
+            Undo::Resume { process } => write!(f, "resume {process}"),
+            Undo::Kill { process } => write!(f, "kill {process}"),
+            Undo::KillMarked { mark } => write!(f, "kill every process marked {mark}"),
+            Undo::DeleteQdisc { device, handle, .. } => {
+                write!(f, "delete qdisc {handle} of link {device}")
+            }
+            Undo::DeleteChain { chain } => write!(f, "delete packet filter {chain}"),
+            Undo::DeleteLink { name } => write!(f, "delete link {name}"),
+            Undo::RemoveDir { path } => write!(f, "remove directory {}", path.display()),
+        }
+    }
+}

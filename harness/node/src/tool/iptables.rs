@@ -1,0 +1,250 @@
+//! Command lines of `iptables`, only ever around a chain of our own.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Call, Program, ToolError};
+
+/// A table of the packet filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Table {
+    /// Accept or drop.
+    Filter,
+    /// Change, or hand to a queue.
+    Mangle,
+}
+
+impl Table {
+    fn name(self) -> &'static str {
+        match self {
+            Table::Filter => "filter",
+            Table::Mangle => "mangle",
+        }
+    }
+}
+
+/// Where packets come through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hook {
+    /// Routed through.
+    Forward,
+    /// To a process here.
+    Input,
+    /// From a process here.
+    Output,
+    /// Just received.
+    Prerouting,
+}
+
+impl Hook {
+    fn name(self) -> &'static str {
+        match self {
+            Hook::Forward => "FORWARD",
+            Hook::Input => "INPUT",
+            Hook::Output => "OUTPUT",
+            Hook::Prerouting => "PREROUTING",
+        }
+    }
+}
+
+/// A chain of ours and the one place it is jumped to from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chain {
+    table: Table,
+    hook: Hook,
+    name: ChainName,
+}
+
+impl Chain {
+    /// Chain `name` in `table`, at `hook`.
+    pub fn new(table: Table, hook: Hook, name: ChainName) -> Chain {
+        Chain { table, hook, name }
+    }
+
+    /// Makes the chain, empty.
+    pub fn create(&self) -> Call {
+        self.call("-N", self.name.as_str())
+    }
+
+    /// Sends every packet at the hook through the chain, first of all.
+    pub fn jump(&self) -> Call {
+        self.call("-I", self.hook.name())
+            .args(["1", "-j", self.name.as_str()])
+    }
+
+    /// Appends a rule; `rule` is its match and target, as `["-s", "10.0.0.2", "-j", "NFQUEUE", …]`.
+    pub fn append<S: AsRef<str>>(&self, rule: impl IntoIterator<Item = S>) -> Call {
+        self.call("-A", self.name.as_str()).args(rule)
+    }
+
+    /// Deletes a rule that [`Chain::append`] made.
+    pub fn remove<S: AsRef<str>>(&self, rule: impl IntoIterator<Item = S>) -> Call {
+        self.call("-D", self.name.as_str()).args(rule)
+    }
+
+    fn unjump(&self) -> Call {
+        self.call("-D", self.hook.name())
+            .args(["-j", self.name.as_str()])
+    }
+
+    fn call(&self, verb: &str, chain: &str) -> Call {
+        Call::new(Program::Iptables).args(["-w", "5", "-t", self.table.name(), verb, chain])
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "chain {} of table {}", self.name, self.table.name())
+    }
+}
+
+/// The name of a chain of ours: `DEPBENCH-` and up to 19 of `a-z A-Z 0-9 -`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ChainName(String);
+
+impl ChainName {
+    const PREFIX: &str = "DEPBENCH-";
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for ChainName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ChainName, String> {
+        let rest = text.strip_prefix(ChainName::PREFIX);
+        let fine = |rest: &str| {
+            (1..=19).contains(&rest.len())
+                && rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        };
+        rest.is_some_and(fine)
+            .then(|| ChainName(text.to_owned()))
+            .ok_or_else(|| {
+                format!(
+                    "`{text}` is not a chain of ours: `{}` and 1 to 19 letters, digits or dashes",
+                    ChainName::PREFIX
+                )
+            })
+    }
+}
+
+impl TryFrom<String> for ChainName {
+    type Error = String;
+    fn try_from(text: String) -> Result<ChainName, String> {
+        text.parse()
+    }
+}
+
+impl From<ChainName> for String {
+    fn from(name: ChainName) -> String {
+        name.0
+    }
+}
+
+impl fmt::Display for ChainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Deletes the jump to `chain`, its rules and the chain itself, in the calling thread's network namespace. What is
+/// already gone is passed over.
+///
+/// # Errors
+/// When `iptables` is missing or fails for another reason.
+pub fn delete(chain: &Chain) -> Result<(), ToolError> {
+    // A crash between two inserts cannot leave more than a few jumps; the bound only keeps this from looping for ever.
+    for _ in 0..64 {
+        match chain.unjump().run() {
+            Ok(_) => {}
+            Err(error) if is_absent(&error) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    for verb in ["-F", "-X"] {
+        match chain.call(verb, chain.name.as_str()).run() {
+            Err(error) if !is_absent(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_absent(error: &ToolError) -> bool {
+    let said = error.said();
+    [
+        "No chain/target/match by that name",
+        "does a matching rule exist",
+        "doesn't exist",
+        "does not exist",
+        "Couldn't load target",
+    ]
+    .iter()
+    .any(|text| said.contains(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines_stay_within_our_chain() {
+        let chain = Chain::new(
+            Table::Mangle,
+            Hook::Forward,
+            "DEPBENCH-slow".parse().unwrap(),
+        );
+        let queue = [
+            "-d",
+            "10.9.1.2",
+            "-j",
+            "NFQUEUE",
+            "--queue-num",
+            "7",
+            "--queue-bypass",
+        ];
+        let lines: Vec<_> = [
+            chain.create(),
+            chain.jump(),
+            chain.append(queue),
+            chain.remove(queue),
+            chain.unjump(),
+        ]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+        assert_eq!(
+            lines,
+            [
+                "iptables -w 5 -t mangle -N DEPBENCH-slow",
+                "iptables -w 5 -t mangle -I FORWARD 1 -j DEPBENCH-slow",
+                "iptables -w 5 -t mangle -A DEPBENCH-slow -d 10.9.1.2 -j NFQUEUE --queue-num 7 --queue-bypass",
+                "iptables -w 5 -t mangle -D DEPBENCH-slow -d 10.9.1.2 -j NFQUEUE --queue-num 7 --queue-bypass",
+                "iptables -w 5 -t mangle -D FORWARD -j DEPBENCH-slow",
+            ]
+        );
+    }
+
+    #[test]
+    fn hostile_chain_names_are_refused() {
+        for text in [
+            "",
+            "FORWARD",
+            "DEPBENCH-",
+            "DEPBENCH-a b",
+            "DEPBENCH-$(x)",
+            "-F",
+            "DEPBENCH-aaaaaaaaaaaaaaaaaaaa",
+        ] {
+            assert!(text.parse::<ChainName>().is_err(), "{text}");
+        }
+    }
+}

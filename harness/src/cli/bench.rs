@@ -1,0 +1,124 @@
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use targets::TargetSpec;
+use vocab::time::Wall;
+use vocab::units::Span;
+use workloads::compare::{Comparison, ComparisonPlan, compare_with_redis_benchmark};
+
+use super::{CliError, Exit, output};
+use crate::{bench, run};
+
+/// Measures speed, and prints it as ratios.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  depbench bench targets --target depfast-raft --target etcd
+  depbench bench load --connections 64 --pipeline 16")]
+pub(super) struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Targets(Targets),
+    Load(Load),
+}
+
+/// Systems against each other, in turn under the same load on the same cores: peak throughput, and p99 at equal rate.
+///
+/// No CPU budgets, no disks of their own, no faults; servers on one half of the CPUs, the load on the other.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  depbench bench targets --target depfast-raft --target etcd --rounds 3"
+)]
+struct Targets {
+    /// The systems; the first is compared with each of the others.
+    #[arg(long = "target", value_name = "NAME", default_values = ["depfast-raft", "etcd"], value_parser = target)]
+    targets: Vec<String>,
+    /// Sizes of the closed loop that looks for the peak.
+    #[arg(long, value_delimiter = ',', default_value = "64,256,512")]
+    clients: Vec<NonZeroU32>,
+    /// Connections that the clients share.
+    #[arg(long, default_value = "64")]
+    connections: NonZeroU32,
+    /// How often each point is measured.
+    #[arg(long, default_value = "3")]
+    rounds: NonZeroU32,
+    /// How long one measurement takes.
+    #[arg(long = "for", default_value = "8s")]
+    length: Span,
+    /// Where the runs go; a new directory below `runs` otherwise.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// The load generator against redis-benchmark, in turn on one redis-server with the same connections and cores.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  depbench bench load --connections 64 --pipeline 16")]
+struct Load {
+    /// Connections.
+    #[arg(long, default_value = "64")]
+    connections: NonZeroU32,
+    /// Requests in flight on each.
+    #[arg(long, default_value = "1")]
+    pipeline: NonZeroU32,
+    /// How often each takes its turn.
+    #[arg(long, default_value = "5")]
+    rounds: NonZeroU32,
+    /// How long one turn takes.
+    #[arg(long = "for", default_value = "3s")]
+    turn: Span,
+}
+
+impl Bench {
+    pub(super) fn execute(self) -> Result<Exit, CliError> {
+        let comparison = match self.what {
+            What::Targets(targets) => targets.compare()?.to_string(),
+            What::Load(load) => load.compare()?.to_string(),
+        };
+        output::print(&format!("{comparison}\n"))?;
+        Ok(Exit::Pass)
+    }
+}
+
+impl Targets {
+    fn compare(self) -> Result<bench::Comparison, CliError> {
+        let out = self
+            .out
+            .unwrap_or_else(|| Path::new("runs").join(format!("bench-{}", Wall::now().label())));
+        let settings = bench::Settings {
+            targets: self.targets,
+            clients: self.clients,
+            connections: self.connections,
+            rounds: self.rounds,
+            length: self.length,
+            out,
+        };
+        Ok(bench::compare(&settings, &run::this_program()?)?)
+    }
+}
+
+impl Load {
+    fn compare(self) -> Result<Comparison, CliError> {
+        Ok(compare_with_redis_benchmark(ComparisonPlan {
+            connections: self.connections,
+            pipeline: self.pipeline,
+            rounds: self.rounds,
+            turn: self.turn.duration(),
+        })?)
+    }
+}
+
+fn target(name: &str) -> Result<String, String> {
+    let names: Vec<&str> = TargetSpec::all()
+        .iter()
+        .map(|spec| spec.target().name())
+        .collect();
+    match names.contains(&name) {
+        true => Ok(name.to_owned()),
+        false => Err(format!("expected one of {}", names.join(", "))),
+    }
+}

@@ -1,0 +1,132 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use faults::{CheckRow, check_table};
+use node::facts::Facts;
+use vocab::ids::RunName;
+use vocab::time::Wall;
+
+use super::{CliError, Exit, output, plan};
+use crate::cluster::spec::ClusterSpec;
+use crate::cluster::{Cluster, NodeError, Settings};
+use crate::experiment::{self, Cell, Experiment};
+use crate::preflight::Preflight;
+
+/// Checks an experiment: its file, and what each node can and cannot do.
+///
+/// Brings the cluster up to ask its nodes, and takes it down again. No server is started and no fault injected.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  depbench check experiments/quickstart.yaml")]
+pub(super) struct Check {
+    /// The experiment file.
+    file: PathBuf,
+}
+
+impl Check {
+    pub(super) fn execute(self) -> Result<Exit, CliError> {
+        let experiment = experiment::load(&self.file)?;
+        let name = self.file.display();
+        output::print(&format!(
+            "{name}: nothing is wrong with the file\n{}",
+            plan::summary(&experiment)
+        ))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|source| CliError::System {
+                what: "start the runtime".to_owned(),
+                source,
+            })?;
+        let mut exit = Exit::Pass;
+        for (cluster, cells) in by_cluster(&experiment) {
+            let found = tokio::task::LocalSet::new().block_on(&runtime, ask(cluster, &cells))?;
+            output::print(&found.describe())?;
+            if !found.preflight.obstacles.is_empty() {
+                exit = Exit::InfrastructureFailed;
+            }
+        }
+        Ok(exit)
+    }
+}
+
+/// The clusters of the experiment, each with the cells that run on it.
+fn by_cluster(experiment: &Experiment) -> Vec<(&ClusterSpec, Vec<&Cell>)> {
+    let mut clusters: Vec<(&ClusterSpec, Vec<&Cell>)> = Vec::new();
+    for cell in &experiment.cells {
+        match clusters
+            .iter_mut()
+            .find(|(cluster, _)| **cluster == cell.cluster)
+        {
+            Some((_, cells)) => cells.push(cell),
+            None => clusters.push((&cell.cluster, vec![cell])),
+        }
+    }
+    clusters
+}
+
+/// What a cluster is and its servers can do.
+struct Found {
+    mode: String,
+    limitations: Vec<String>,
+    servers: Vec<(String, Facts)>,
+    preflight: Preflight,
+}
+
+async fn ask(spec: &ClusterSpec, cells: &[&Cell]) -> Result<Found, CliError> {
+    let run: RunName = format!("check-{}", Wall::now().label())
+        .parse()
+        .expect("a time is part of a name");
+    let cluster = Cluster::up(spec, Settings::new(run)?, |_| {}).await?;
+    let found = ask_servers(&cluster, cells).await;
+    cluster.down().await?;
+    Ok(found?)
+}
+
+async fn ask_servers(cluster: &Cluster, cells: &[&Cell]) -> Result<Found, NodeError> {
+    let mut servers = Vec::new();
+    for server in cluster.servers() {
+        servers.push((server.name().to_string(), cluster.facts(server).await?));
+    }
+    Ok(Found {
+        mode: cluster.mode().to_string(),
+        limitations: cluster.limitations().to_vec(),
+        servers,
+        preflight: Preflight::of(cluster, cells.iter().copied()).await?,
+    })
+}
+
+impl Found {
+    fn describe(&self) -> String {
+        let mut lines = vec![String::new(), format!("cluster: {}", self.mode)];
+        lines.extend(
+            self.limitations
+                .iter()
+                .map(|limitation| format!("  note: {limitation}")),
+        );
+        // Nodes of one machine can do the same.
+        let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (name, facts) in &self.servers {
+            let rows: Vec<Vec<String>> = check_table(facts).iter().map(row).collect();
+            alike.entry(output::table(&rows)).or_default().push(name);
+        }
+        for (table, names) in alike {
+            lines.push(format!("{} can inject:", names.join(", ")));
+            lines.push(table.trim_end().to_owned());
+        }
+        for (target, version) in &self.preflight.versions {
+            lines.push(format!("target {target}: {version}"));
+        }
+        let obstacles = &self.preflight.obstacles;
+        lines.extend(obstacles.iter().map(|line| format!("not possible: {line}")));
+        lines.join("\n") + "\n"
+    }
+}
+
+fn row(row: &CheckRow) -> Vec<String> {
+    vec![
+        String::new(),
+        row.fault.to_owned(),
+        row.availability.to_string(),
+    ]
+}

@@ -1,0 +1,60 @@
+//! Verbs that depbench starts itself with.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use faults::helpers;
+use workloads::LoadJob;
+
+use super::{CliError, Exit};
+use crate::agent;
+
+/// Verbs that no person types.
+#[derive(Debug, Subcommand)]
+pub(super) enum Internal {
+    /// Serves a controller on standard input and output.
+    #[command(hide = true)]
+    Agent {
+        /// What the agent must know before it can be spoken to, as JSON.
+        options: String,
+    },
+    /// Makes the load that a line of JSON on standard input describes.
+    #[command(hide = true)]
+    LoadWorker,
+    /// Keeps CPUs busy.
+    #[command(hide = true)]
+    Spinner,
+    /// Stops and continues processes in turn.
+    #[command(hide = true)]
+    DutyCycle,
+    /// Delays packets.
+    #[command(hide = true)]
+    DelayLine,
+}
+
+impl Internal {
+    pub(super) fn execute(self) -> Result<ExitCode, CliError> {
+        match self {
+            // Says itself how it ends.
+            Internal::Agent { options } => return Ok(agent::main(&options)),
+            Internal::LoadWorker => load_worker()?,
+            Internal::Spinner => helpers::spinner::main()?,
+            Internal::DutyCycle => helpers::duty_cycle::main()?,
+            Internal::DelayLine => helpers::delay_line::main()?,
+        }
+        Ok(Exit::Pass.into())
+    }
+}
+
+fn load_worker() -> Result<(), CliError> {
+    let mut line = String::new();
+    io::stdin()
+        .read_line(&mut line)
+        .map_err(|source| CliError::System {
+            what: "read standard input".to_owned(),
+            source,
+        })?;
+    let job: LoadJob = serde_json::from_str(&line).map_err(CliError::Job)?;
+    Ok(workloads::run_worker(&job, io::stdout())?)
+}

@@ -1,0 +1,63 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{CliError, Exit};
+use crate::experiment;
+use crate::run::{self, Afterwards, Options, Output, Source, Verdict};
+
+/// Runs an experiment: measures, cleans up, draws the report.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  depbench run experiments/quickstart.yaml
+  depbench run --keep my.yaml           leave the cluster up after the last trial, for exec and logs
+  depbench run --resume runs/my-20260101T120000Z")]
+pub(super) struct Run {
+    /// The experiment file.
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    file: Option<PathBuf>,
+    /// Continue an interrupted run: whatever its directory lacks is run.
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+    /// Where the results go; a new directory below `runs` otherwise.
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    out: Option<PathBuf>,
+    /// Leave the cluster up after the last trial, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+    /// Print nothing but the table at the end.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Run {
+    pub(super) fn execute(self) -> Result<Exit, CliError> {
+        let source = match (self.file, self.resume) {
+            (Some(file), _) => Source::New {
+                experiment: Box::new(experiment::load(&file)?),
+                dir: self.out,
+            },
+            (None, Some(dir)) => Source::Resume(dir),
+            (None, None) => unreachable!("clap asks for one of them"),
+        };
+        let finished = run::run(&Options {
+            source,
+            program: run::this_program()?,
+            output: if self.quiet {
+                Output::Quiet
+            } else {
+                Output::Live
+            },
+            afterwards: if self.keep {
+                Afterwards::Keep
+            } else {
+                Afterwards::Down
+            },
+        })?;
+        Ok(match finished.verdict {
+            Verdict::Pass => Exit::Pass,
+            Verdict::Inconclusive => Exit::Inconclusive,
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! Nodes made out of this machine.
+
+mod assembly;
+mod mode;
+mod share;
+
+use std::collections::BTreeMap;
+
+use tokio::sync::broadcast;
+use vocab::ids::NodeName;
+
+use super::error::ClusterError;
+use super::event::ClusterEvent;
+use super::node::{Node, Purpose};
+use super::roster::Roster;
+use super::spec::LocalSpec;
+use super::state::Settings;
+use crate::agent::program_hash;
+use crate::agent::wire::{Budget, Disk};
+
+pub use mode::Mode;
+use share::Shares;
+
+/// Events that a slow listener may leave unread.
+const UNREAD_EVENTS: usize = 8192;
+
+/// A step on the way to a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Nodes are to be kept apart in this way.
+    Mode(Mode),
+    /// It does not work here; the next one is tried.
+    Failed {
+        /// What was tried.
+        mode: Mode,
+        /// Why it does not work.
+        reason: String,
+    },
+    /// A node is up.
+    Up(NodeName),
+}
+
+/// What is needed to make nodes, again and again.
+pub(super) struct Local {
+    spec: LocalSpec,
+    settings: Settings,
+    program_hash: String,
+    mode: Mode,
+    shares: Shares,
+    events: broadcast::Sender<ClusterEvent>,
+    limitations: Vec<String>,
+    given: BTreeMap<NodeName, Given>,
+}
+
+/// What a node was given.
+struct Given {
+    budget: Budget,
+    disk: Disk,
+    cpus: Vec<u32>,
+}
+
+/// Makes the cluster in the first mode that works.
+pub(super) async fn up(
+    spec: &LocalSpec,
+    settings: Settings,
+    mut progress: impl FnMut(Progress),
+) -> Result<(Local, Roster), ClusterError> {
+    let program_hash = program_hash(&settings.program).map_err(|source| ClusterError::Program {
+        path: settings.program.clone(),
+        source,
+    })?;
+    let mut tried = Vec::new();
+    for mode in Mode::candidates(spec.mode) {
+        progress(Progress::Mode(mode));
+        let mut local = Local {
+            spec: spec.clone(),
+            settings: settings.clone(),
+            program_hash: program_hash.clone(),
+            mode,
+            shares: Shares::of(spec, mode),
+            events: broadcast::channel(UNREAD_EVENTS).0,
+            limitations: mode.limitations(&tried),
+            given: BTreeMap::new(),
+        };
+        match local.build(&mut progress).await {
+            Ok(roster) => return Ok((local, roster)),
+            Err(ClusterError::Start { node, reason }) => {
+                let reason = format!("{node}: {reason}");
+                progress(Progress::Failed {
+                    mode,
+                    reason: reason.clone(),
+                });
+                tried.push((mode, reason));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(ClusterError::NoMode {
+        tried: tried
+            .into_iter()
+            .map(|(mode, reason)| (mode.to_string(), reason))
+            .collect(),
+    })
+}
+
+impl Local {
+    pub(super) fn events(&self) -> broadcast::Receiver<ClusterEvent> {
+        self.events.subscribe()
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(super) fn limitations(&self) -> &[String] {
+        &self.limitations
+    }
+
+    pub(super) fn environment(&self, node: &Node) -> results::NodeEnvironment {
+        let given = self.given.get(node.name());
+        let disk = match given.map(|given| given.disk) {
+            Some(Disk::Own(size)) => {
+                format!("own disk of {size}: ext4 on a loop device with direct I/O")
+            }
+            Some(Disk::Shared) | None => "a directory on the machine's disk".to_owned(),
+        };
+        let budget = match given.map(|given| given.budget) {
+            Some(Budget::Limited(cpus)) => Some(format!(
+                "{cpus} in periods of {}",
+                node::cgroup::CpuQuota::BUDGET_PERIOD
+            )),
+            Some(Budget::Unlimited | Budget::NoGroups) | None => None,
+        };
+        let purpose = match node.purpose() {
+            Purpose::Server => "server",
+            Purpose::Client => "client",
+            Purpose::Hub => "hub",
+        };
+        results::NodeEnvironment {
+            node: node.name().clone(),
+            purpose: purpose.to_owned(),
+            host: nix::unistd::gethostname()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            address: node.address().to_string(),
+            budget,
+            pinned_to: given.map(|given| given.cpus.clone()).unwrap_or_default(),
+            disk,
+        }
+    }
+}

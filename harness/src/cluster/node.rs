@@ -1,0 +1,398 @@
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use results::ProbeMoment;
+use targets::{Status, StatusError, TargetSpec};
+use tokio::sync::watch;
+use vocab::ids::NodeName;
+use vocab::time::Monotonic;
+use vocab::units::Span;
+
+use super::error::NodeError;
+use super::link::{Ended, Feed, Link};
+use super::process::{Job, Process};
+use crate::agent::wire::{
+    DirEntry, FaultOrder, MAX_PAYLOAD, Output, Prepare, Prepared, ProcessId, Request, Response,
+    Spawn,
+};
+
+/// How long an agent may take for what it does at once.
+const PROMPT: Duration = Duration::from_secs(10);
+
+/// How long an agent may take to make a machine or to undo everything.
+const THOROUGH: Duration = Duration::from_secs(60);
+
+/// A node of the cluster, through its agent. Clones stand for the same node.
+#[derive(Clone)]
+pub struct Node {
+    link: Link,
+    identity: Arc<Identity>,
+}
+
+/// What does not change while the agent lives.
+pub(super) struct Identity {
+    pub(super) name: NodeName,
+    pub(super) purpose: Purpose,
+    pub(super) address: IpAddr,
+    pub(super) agent_pid: i32,
+    pub(super) dir: PathBuf,
+    pub(super) ended: watch::Receiver<Ended>,
+}
+
+/// What a node is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Runs a member of the target.
+    Server,
+    /// Drives load.
+    Client,
+    /// Routes between the others; the injection site of network faults.
+    Hub,
+}
+
+/// When a fault was asked for and when it was in force, by the node's clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Injected {
+    /// When the agent began.
+    pub commanded: Monotonic,
+    /// When the fault was in force.
+    pub effective: Monotonic,
+    /// By which means, and what was set in absolute values.
+    pub detail: String,
+}
+
+impl Node {
+    pub(super) fn new(link: Link, identity: Identity) -> Node {
+        Node {
+            link,
+            identity: Arc::new(identity),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &NodeName {
+        &self.identity.name
+    }
+
+    /// What it is there for.
+    pub fn purpose(&self) -> Purpose {
+        self.identity.purpose
+    }
+
+    /// The address at which other nodes reach it.
+    pub fn address(&self) -> IpAddr {
+        self.identity.address
+    }
+
+    /// Its agent's process number, as the controller sees it.
+    pub fn agent_pid(&self) -> i32 {
+        self.identity.agent_pid
+    }
+
+    /// An empty directory on the disk of the node; another path on every node.
+    pub fn data(&self) -> PathBuf {
+        crate::agent::data_dir(&self.identity.dir)
+    }
+
+    /// Where the logs of its processes lie, on the node.
+    pub fn logs(&self) -> PathBuf {
+        crate::agent::logs_dir(&self.identity.dir)
+    }
+
+    /// Why the agent is lost, once it is.
+    pub fn lost(&self) -> Option<String> {
+        self.link.lost().borrow().clone()
+    }
+
+    /// Resolves with the reason once the agent is lost.
+    pub async fn until_lost(&self) -> String {
+        let mut lost = self.link.lost();
+        match lost.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => "its connection is closed".to_owned(),
+        }
+    }
+
+    /// What the node is and can do.
+    ///
+    /// # Errors
+    /// A lost agent, as for everything below.
+    pub async fn facts(&self) -> Result<node::facts::Facts, NodeError> {
+        match self.ask(Request::Facts, PROMPT).await? {
+            Response::Facts(facts) => Ok(*facts),
+            other => Err(self.off_topic(&other)),
+        }
+    }
+
+    pub(super) async fn prepare(&self, prepare: Prepare) -> Result<Prepared, NodeError> {
+        match self.ask(Request::Prepare(prepare), THOROUGH).await? {
+            Response::Prepared(prepared) => Ok(prepared),
+            other => Err(self.off_topic(&other)),
+        }
+    }
+
+    /// Starts a process.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub async fn spawn(&self, spawn: Spawn) -> Result<Process, NodeError> {
+        let spawn = Spawn {
+            output: Output::Log,
+            ..spawn
+        };
+        Ok(self.start(spawn, Vec::new()).await?.0)
+    }
+
+    /// Starts a process whose standard input is `input` and whose standard output comes back line by line. Its lines
+    /// must be read: when a few hundred kilobytes wait unread, everything else from this node waits with them.
+    ///
+    /// # Errors
+    /// When the program cannot be started, or `input` is longer than one frame's payload.
+    pub async fn run_job(&self, spawn: Spawn, input: Vec<u8>) -> Result<Job, NodeError> {
+        if input.len() > MAX_PAYLOAD {
+            let reason = format!(
+                "{} bytes of standard input, expected at most {MAX_PAYLOAD}",
+                input.len()
+            );
+            return Err(self.refused(reason));
+        }
+        let (process, output) = self
+            .start(
+                Spawn {
+                    output: Output::Stream,
+                    ..spawn
+                },
+                input,
+            )
+            .await?;
+        Ok(Job::new(process, output))
+    }
+
+    /// Signals a process and all of its group.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn signal(&self, process: ProcessId, signal: Signal) -> Result<(), NodeError> {
+        self.done(Request::Signal {
+            process,
+            signal: signal as i32,
+        })
+        .await
+    }
+
+    /// Asks the member of `target` that serves clients at `address` for its own account of itself, from this node.
+    ///
+    /// # Errors
+    /// The outer one when this node is lost, the inner one when the member gives no account.
+    pub async fn poll(
+        &self,
+        target: &TargetSpec,
+        address: std::net::SocketAddr,
+        within: Span,
+    ) -> Result<Result<Status, StatusError>, NodeError> {
+        let request = Request::Poll {
+            target: target.clone(),
+            address,
+            within,
+        };
+        match self.ask(request, within.duration() + PROMPT).await? {
+            Response::Polled(status) => Ok(status),
+            other => Err(self.off_topic(&other)),
+        }
+    }
+
+    /// Makes a node slow; this one is the injection site. The agent clears the fault itself when `lease` is over.
+    ///
+    /// # Errors
+    /// When the fault cannot be injected here.
+    pub async fn inject(&self, order: FaultOrder, lease: Span) -> Result<Injected, NodeError> {
+        match self.ask(Request::Inject { order, lease }, THOROUGH).await? {
+            Response::Injected {
+                commanded,
+                effective,
+                detail,
+            } => Ok(Injected {
+                commanded,
+                effective,
+                detail,
+            }),
+            other => Err(self.off_topic(&other)),
+        }
+    }
+
+    /// Measures whether a fault bites. Takes as long as the fault's probe does.
+    ///
+    /// # Errors
+    /// When it cannot be measured.
+    pub async fn probe(
+        &self,
+        order: FaultOrder,
+        moment: ProbeMoment,
+    ) -> Result<Vec<faults::Reading>, NodeError> {
+        match self.ask(Request::Probe { order, moment }, THOROUGH).await? {
+            Response::Readings(readings) => Ok(readings),
+            other => Err(self.off_topic(&other)),
+        }
+    }
+
+    /// Undoes a fault.
+    ///
+    /// # Errors
+    /// When it cannot be undone; the guardian tries again when the agent ends.
+    pub async fn clear(&self, order: FaultOrder) -> Result<(), NodeError> {
+        match self.ask(Request::Clear { order }, THOROUGH).await? {
+            Response::Done => Ok(()),
+            other => Err(self.off_topic(&other)),
+        }
+    }
+
+    /// Writes a file on the node; `mode` are its permissions.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn put_file(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), NodeError> {
+        let mut offset = 0;
+        // An empty file is one empty chunk.
+        loop {
+            let end = content.len().min(offset + MAX_PAYLOAD);
+            let request = Request::PutFile {
+                path: path.to_owned(),
+                offset: offset as u64,
+                mode,
+            };
+            self.link
+                .ask(request, content[offset..end].to_vec(), PROMPT)
+                .await?;
+            offset = end;
+            if offset == content.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads a file of the node, at most `limit` bytes of it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn fetch(&self, path: &Path, limit: usize) -> Result<Vec<u8>, NodeError> {
+        let mut content = Vec::new();
+        loop {
+            let request = Request::GetFile {
+                path: path.to_owned(),
+                offset: content.len() as u64,
+            };
+            let (_, chunk) = self.link.ask(request, Vec::new(), PROMPT).await?;
+            let end = chunk.len() < MAX_PAYLOAD;
+            content.extend(chunk);
+            if end || content.len() >= limit {
+                content.truncate(limit);
+                return Ok(content);
+            }
+        }
+    }
+
+    /// Names what is in a directory of the node.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn list_dir(&self, path: &Path) -> Result<Vec<DirEntry>, NodeError> {
+        match self
+            .ask(
+                Request::ListDir {
+                    path: path.to_owned(),
+                },
+                PROMPT,
+            )
+            .await?
+        {
+            Response::Entries(entries) => Ok(entries),
+            other => Err(self.off_topic(&other)),
+        }
+    }
+
+    /// Has the node report its usage at this interval from now on, as events of the cluster.
+    ///
+    /// # Errors
+    /// A lost agent.
+    pub async fn sample(&self, every: Span) -> Result<(), NodeError> {
+        self.done(Request::Sample { every }).await
+    }
+
+    /// Empties the data directory; servers must have ended.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub async fn wipe(&self) -> Result<(), NodeError> {
+        self.done(Request::Wipe).await
+    }
+
+    /// Has the agent undo everything and end; gives what it could not undo, in plain words.
+    pub(super) async fn goodbye(&self) -> Result<Vec<String>, NodeError> {
+        match self.ask(Request::Goodbye, THOROUGH).await? {
+            Response::Goodbye(problems) => Ok(problems),
+            other => Err(self.off_topic(&other)),
+        }
+    }
+
+    /// Resolves once the agent's process has ended.
+    pub(super) async fn ended(&self) {
+        let mut ended = self.identity.ended.clone();
+        // An error means that the watching task is gone, and with it the process.
+        let _ended = ended.wait_for(|ended| *ended == Ended::Yes).await;
+    }
+
+    async fn start(
+        &self,
+        spawn: Spawn,
+        input: Vec<u8>,
+    ) -> Result<(Process, tokio::sync::mpsc::Receiver<Vec<u8>>), NodeError> {
+        let (feed, fed) = Feed::new();
+        let name = spawn.name.clone();
+        let (response, _) = self
+            .link
+            .ask_with(Request::Spawn(spawn), input, PROMPT, Some(feed))
+            .await?;
+        match response {
+            Response::Spawned { process, pid } => Ok((
+                Process::new(process, pid, name, fed.exit, self.clone()),
+                fed.output,
+            )),
+            other => Err(self.off_topic(&other)),
+        }
+    }
+
+    pub(super) fn lost_error(&self) -> NodeError {
+        NodeError::Lost {
+            node: self.name().clone(),
+            reason: self.lost().unwrap_or_default(),
+        }
+    }
+
+    async fn ask(&self, request: Request, within: Duration) -> Result<Response, NodeError> {
+        Ok(self.link.ask(request, Vec::new(), within).await?.0)
+    }
+
+    async fn done(&self, request: Request) -> Result<(), NodeError> {
+        match self.ask(request, PROMPT).await? {
+            Response::Done => Ok(()),
+            other => Err(self.off_topic(&other)),
+        }
+    }
+
+    fn refused(&self, reason: String) -> NodeError {
+        NodeError::Refused {
+            node: self.name().clone(),
+            reason,
+        }
+    }
+
+    fn off_topic(&self, answer: &Response) -> NodeError {
+        NodeError::OffTopic {
+            node: self.name().clone(),
+            answer: format!("{answer:?}").chars().take(100).collect(),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What is wrong between the parts of an experiment; each part has checked itself before.
+
+use std::collections::BTreeMap;
+
+use faults::{FaultSpec, Place};
+use targets::Target;
+use vocab::ids::{NodeName, Role};
+use vocab::problem::{FieldPath, Problems, nearest};
+
+use super::Spec;
+use crate::cluster::spec::ClusterSpec;
+
+/// Checks the experiment for one of its targets.
+pub(super) fn check(spec: &Spec, target: usize, problems: &mut Problems) {
+    names(spec, problems);
+    clients(spec, problems);
+    let Some(target) = spec.targets.get(target) else {
+        return;
+    };
+    let members = Members {
+        target: target.target(),
+        count: target.target().members(spec.cluster.servers()),
+    };
+    for (index, fault) in spec.faults.iter().enumerate() {
+        let at = FieldPath::root().key("faults").index(index);
+        during(spec, fault, &at, problems);
+        place(spec, &fault.on, &members, &at.key("on"), problems);
+    }
+    majority(spec, &members, problems);
+}
+
+/// The members of a target on the cluster: `s1` to `s<count>`.
+struct Members<'a> {
+    target: &'a dyn Target,
+    count: usize,
+}
+
+impl Members<'_> {
+    fn names(&self) -> Vec<String> {
+        (1..=self.count)
+            .map(|number| format!("s{number}"))
+            .collect()
+    }
+
+    fn list(&self) -> String {
+        match self.count {
+            1 => "s1".to_owned(),
+            count => format!("s1 to s{count}"),
+        }
+    }
+}
+
+fn clients(spec: &Spec, problems: &mut Problems) {
+    let ClusterSpec::Local(local) = &spec.cluster;
+    if local.clients.get() > 1 {
+        problems.add_with_help(
+            FieldPath::root().key("cluster").key("local").key("clients"),
+            format!(
+                "{} client nodes, but one drives all load so far",
+                local.clients
+            ),
+            "raise `workload.clients` and `workload.connections` for more load",
+        );
+    }
+}
+
+fn names(spec: &Spec, problems: &mut Problems) {
+    let mut targets = BTreeMap::new();
+    for (index, target) in spec.targets.iter().enumerate() {
+        let name = target.target().name();
+        if targets.insert(name, index).is_some() {
+            problems.add_with_help(
+                FieldPath::root().key("targets").index(index),
+                format!("`{name}` is a target twice"),
+                "to compare settings of one target, sweep them: `sweep: {targets.NAME.SETTING: […]}`",
+            );
+        }
+    }
+    let mut faults = BTreeMap::new();
+    for (index, fault) in spec.faults.iter().enumerate() {
+        let at = FieldPath::root().key("faults").index(index);
+        if faults.insert(&fault.name, index).is_some() {
+            problems.add_with_help(
+                at.key("name"),
+                format!("two faults are named `{}`", fault.name),
+                "a fault goes by its name in sweeps, tables and figures",
+            );
+        }
+        let same = |other: &&FaultSpec| {
+            other.kind.name() == fault.kind.name()
+                && other.on == fault.on
+                && other.during == fault.during
+        };
+        if let Some(other) = spec.faults[..index].iter().find(same) {
+            problems.add(
+                at.key("type"),
+                format!(
+                    "`{}` and `{}` are both {} at the same place and time",
+                    other.name,
+                    fault.name,
+                    fault.kind.name()
+                ),
+            );
+        }
+    }
+}
+
+fn during(spec: &Spec, fault: &FaultSpec, at: &FieldPath, problems: &mut Problems) {
+    if spec.phases.length(fault.during).is_none() {
+        problems.add_with_help(
+            at.key("during"),
+            format!(
+                "`{}` is to be in during `{}`, which is no phase of this experiment",
+                fault.name, fault.during
+            ),
+            format!("add `{}: 15s` to `phases`", fault.during),
+        );
+    }
+}
+
+fn place(spec: &Spec, on: &Place, members: &Members, at: &FieldPath, problems: &mut Problems) {
+    if let Some(node) = &on.node {
+        let names = members.names();
+        if !names.iter().any(|name| name == node.as_str()) {
+            let near = nearest(node.as_str(), names.iter().map(String::as_str));
+            let (message, help) = match (is_client(spec, node), near) {
+                (true, _) => (
+                    format!("`{node}` drives the load: it would measure its own fault"),
+                    format!("faults go on servers, {}", members.list()),
+                ),
+                (false, near) => (
+                    format!(
+                        "there is no server `{node}`, {} runs on {}",
+                        members.target.name(),
+                        members.list()
+                    ),
+                    near.map_or_else(
+                        || "the nodes of a cluster are named by their number".to_owned(),
+                        |near| format!("did you mean `{near}`?"),
+                    ),
+                ),
+            };
+            problems.add_with_help(at.key("node"), message, help);
+        }
+    }
+    if let Some(role) = on.role {
+        let roles = members.target.roles();
+        let least = usize::from(roles.contains(&Role::Leader) && role != Role::Leader);
+        let most = match role {
+            Role::Follower => members.count.saturating_sub(least),
+            Role::Leader | Role::Pilot | Role::Copilot | Role::Client => 1,
+        };
+        let wanted = on.count.of(members.count);
+        if !roles.contains(&role) {
+            let known: Vec<String> = roles.iter().map(|role| format!("`{role}`")).collect();
+            problems.add(
+                at.key("role"),
+                format!(
+                    "{} has no {role}, only {}",
+                    members.target.name(),
+                    known.join(" and ")
+                ),
+            );
+        } else if wanted > most {
+            problems.add(
+                at.key("count"),
+                format!(
+                    "{wanted} of role {role} are to be hit, but {} on {} has at most {most}",
+                    members.target.name(),
+                    members.list()
+                ),
+            );
+        } else if wanted == 0 {
+            problems.add(
+                at.key("count"),
+                format!("a minority of {} is nobody", members.list()),
+            );
+        }
+    }
+}
+
+fn is_client(spec: &Spec, node: &NodeName) -> bool {
+    (1..=spec.cluster.clients()).any(|number| node.as_str() == format!("c{number}"))
+}
+
+/// All faults together must leave a majority of members alone.
+fn majority(spec: &Spec, members: &Members, problems: &mut Problems) {
+    // A single server is an upper bound to measure against, not a quorum to protect.
+    if members.count <= 1 {
+        return;
+    }
+    let minority = (members.count - 1) / 2;
+    let mut named: Vec<&NodeName> = Vec::new();
+    let mut by_role: BTreeMap<Role, usize> = BTreeMap::new();
+    for (index, fault) in spec.faults.iter().enumerate() {
+        if fault.on.allow_majority {
+            continue;
+        }
+        match (&fault.on.node, fault.on.role) {
+            (Some(node), _) if !named.contains(&node) => named.push(node),
+            (None, Some(role)) => {
+                let most = by_role.entry(role).or_default();
+                *most = fault.on.count.of(members.count).max(*most);
+            }
+            _ => {}
+        }
+        let hit = named.len() + by_role.values().sum::<usize>();
+        if hit > minority {
+            problems.add_with_help(
+                FieldPath::root().key("faults").index(index).key("on"),
+                format!(
+                    "up to {hit} of {} servers become slow, more than a minority ({minority})",
+                    members.count
+                ),
+                "a quorum tolerates a minority; write `allow_majority: true` if more is meant",
+            );
+            return;
+        }
+    }
+}

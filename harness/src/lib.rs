@@ -1,0 +1,13 @@
+//! depbench: what happens to a cluster when one node is not dead, only slow?
+//!
+//! The modules follow the way of data (ARCHITECTURE.md): an [`experiment`] file becomes a plan of trials.
+
+pub mod agent;
+pub mod bench;
+pub mod cli;
+pub mod cluster;
+pub mod experiment;
+pub mod plan;
+pub mod preflight;
+pub mod run;
+pub mod trial;

@@ -1,0 +1,111 @@
+//! Whether a cluster can carry out what an experiment asks of it, found out before the first trial.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use faults::{Availability, available};
+use targets::TargetSpec;
+use tokio::time::timeout;
+
+use crate::agent::wire::{Output, Place, Spawn};
+use crate::cluster::{Cluster, Node, NodeError};
+use crate::experiment::Cell;
+
+/// How long a program may take to say its version.
+const VERSION_WITHIN: Duration = Duration::from_secs(10);
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Preflight {
+    /// What the programs of the targets say of themselves, by target.
+    pub versions: BTreeMap<String, String>,
+    /// What stands in the way, with what would help.
+    pub obstacles: BTreeSet<String>,
+}
+
+impl Preflight {
+    /// Asks the servers of a cluster about the cells that are to run on it.
+    ///
+    /// # Errors
+    /// A lost node.
+    pub async fn of(
+        cluster: &Cluster,
+        cells: impl Iterator<Item = &Cell>,
+    ) -> Result<Preflight, NodeError> {
+        let mut found = Preflight::default();
+        for cell in cells {
+            for server in cluster.servers() {
+                found.faults(cluster, server, cell).await?;
+            }
+            // Nodes of one machine have the same programs.
+            if let Some(server) = cluster.servers().next() {
+                found.target(server, &cell.target).await?;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn faults(
+        &mut self,
+        cluster: &Cluster,
+        server: &Node,
+        cell: &Cell,
+    ) -> Result<(), NodeError> {
+        if cell.faults.is_empty() {
+            return Ok(());
+        }
+        let facts = cluster.facts(server).await?;
+        for fault in &cell.faults {
+            let availability = available(&fault.kind, &facts);
+            if let Availability::No { .. } = availability {
+                let server = server.name();
+                self.obstacles.insert(format!(
+                    "fault {} ({}) on {server}: {availability}",
+                    fault.name, fault.kind
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn target(&mut self, server: &Node, spec: &TargetSpec) -> Result<(), NodeError> {
+        let target = spec.target();
+        let Some(argv) = target.version_command() else {
+            let own = env!("CARGO_PKG_VERSION").to_owned();
+            self.versions.insert(target.name().to_owned(), own);
+            return Ok(());
+        };
+        if self.versions.contains_key(target.name()) {
+            return Ok(());
+        }
+        let spawn = Spawn {
+            name: "version".into(),
+            argv,
+            env: BTreeMap::new(),
+            cwd: None,
+            place: Place::Outside,
+            output: Output::Stream,
+            cpus: Vec::new(),
+        };
+        match server.run_job(spawn, Vec::new()).await {
+            Ok(mut job) => {
+                // A program that says nothing can still serve.
+                if let Ok(Some(version)) = timeout(VERSION_WITHIN, job.next_line()).await {
+                    self.versions.insert(target.name().to_owned(), version);
+                }
+                Ok(())
+            }
+            Err(NodeError::Refused { node, reason }) => {
+                let package = target.package();
+                let package = package.map_or(String::new(), |package| {
+                    format!("; install the package {package}, or give its `path` in the file")
+                });
+                let name = target.name();
+                self.obstacles
+                    .insert(format!("target {name} on {node}: {reason}{package}"));
+                Ok(())
+            }
+            Err(lost) => Err(lost),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A run: every planned trial of an experiment, its results, its report.
+//!
+//! - `conduct`: cluster up, trial after trial, cluster down, whatever happens;
+//! - `claim`: one run at a time writes to a directory;
+//! - `environment`: what `environment.json` says;
+//! - `progress`: what a person sees meanwhile;
+//! - `verdict`: what its trials allow to say.
+
+mod claim;
+mod conduct;
+mod environment;
+mod progress;
+mod verdict;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use results::stats::Analysis;
+use results::{ResultsError, RunDir};
+
+pub use conduct::{Afterwards, Options, Source, run};
+pub use progress::Output;
+pub use verdict::Verdict;
+
+use crate::cluster::ClusterError;
+use crate::experiment::LoadError;
+
+/// A run that came to its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// What its trials allow to say.
+    pub verdict: Verdict,
+}
+
+/// A run did not come to its end. What it measured so far is in its directory.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The experiment cannot be used.
+    #[error(transparent)]
+    Experiment(#[from] LoadError),
+    /// The cluster failed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Results could not be written or read.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// The figures could not be drawn.
+    #[error(transparent)]
+    Plot(#[from] plots::PlotError),
+    /// Ctrl-C or a termination signal; everything was undone.
+    #[error("interrupted{}", resume(.dir))]
+    Interrupted {
+        /// The run's directory, if there is one yet.
+        dir: Option<PathBuf>,
+    },
+    /// The cluster cannot do what the experiment asks for.
+    #[error("this cluster cannot carry out the experiment:{}", listed(.0))]
+    Impossible(BTreeSet<String>),
+    /// Trials of a comparison are invalid: there is nothing to compare.
+    #[error("nothing to compare: some trials are invalid, see {}", page.display())]
+    Incomparable {
+        /// The report that says which and why.
+        page: PathBuf,
+    },
+    /// The run cannot be resumed.
+    #[error("{} cannot be resumed: {reason}", dir.display())]
+    NotResumable {
+        /// Its directory.
+        dir: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// This machine denied something basic.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+fn listed(obstacles: &BTreeSet<String>) -> String {
+    obstacles.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+fn resume(dir: &Option<PathBuf>) -> String {
+    match dir {
+        Some(dir) => format!(
+            "; everything was undone. Continue with: depbench run --resume {}",
+            dir.display()
+        ),
+        None => "; everything was undone".into(),
+    }
+}
+
+/// The report on a run.
+#[derive(Debug)]
+pub struct Report {
+    /// Its statistics.
+    pub analysis: Analysis,
+    /// What they allow to say.
+    pub verdict: Verdict,
+    /// The page for a browser.
+    pub page: PathBuf,
+}
+
+/// Computes the statistics of a run, and writes tables, verdict, figures and the report from its files alone.
+///
+/// # Errors
+/// When files cannot be read or written.
+pub fn report(dir: &RunDir) -> Result<Report, RunError> {
+    let analysis = Analysis::of(dir)?;
+    results::write_tables(dir, &analysis)?;
+    let verdict = Verdict::write(dir, &analysis)?;
+    let page = plots::report(dir)?.html;
+    Ok(Report {
+        analysis,
+        verdict,
+        page,
+    })
+}
+
+/// The program that is running, as nodes are to start it.
+///
+/// # Errors
+/// When it cannot be found out.
+pub fn this_program() -> Result<PathBuf, RunError> {
+    std::env::current_exe().map_err(|source| RunError::System {
+        what: "cannot find this program",
+        source,
+    })
+}

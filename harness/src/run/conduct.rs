@@ -1,0 +1,338 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use results::{Environment, Parameters, PhaseSpan, RunDir, TrialSetup};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::LocalSet;
+use vocab::ids::RunName;
+use vocab::time::Wall;
+
+use super::claim::Claim;
+use super::environment;
+use super::progress::{Output, Progress};
+use super::{Finished, RunError, report};
+use crate::cluster::spec::ClusterSpec;
+use crate::cluster::{Cluster, ClusterError, Settings};
+use crate::experiment::{self, Cell, Experiment};
+use crate::plan::{Plan, PlannedTrial};
+use crate::preflight::Preflight;
+use crate::trial::{self, Trial, TrialError};
+
+/// What to run, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What to run.
+    pub source: Source,
+    /// The depbench program that nodes start.
+    pub program: PathBuf,
+    /// How much a person is told meanwhile.
+    pub output: Output,
+    /// Whether the cluster is left up at the end until a person ends it.
+    pub afterwards: Afterwards,
+}
+
+/// Where the experiment comes from and its results go.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A new run of an experiment.
+    New {
+        /// The experiment.
+        experiment: Box<Experiment>,
+        /// The directory of the run; without it one below `runs/`.
+        dir: Option<PathBuf>,
+    },
+    /// The rest of an earlier run, by its directory.
+    Resume(PathBuf),
+}
+
+/// What becomes of the cluster after the last trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// It is taken down.
+    Down,
+    /// It stays up, servers running, until Ctrl-C.
+    Keep,
+}
+
+/// Runs all trials that are not complete yet, and writes the report.
+///
+/// # Errors
+/// See [`RunError`]; whatever it is, the cluster is down again.
+pub fn run(options: &Options) -> Result<Finished, RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System {
+            what: "cannot start the runtime",
+            source,
+        })?;
+    LocalSet::new().block_on(&runtime, conduct(options))
+}
+
+async fn conduct(options: &Options) -> Result<Finished, RunError> {
+    let (experiment, given) = match &options.source {
+        Source::New { experiment, dir } => (experiment.as_ref().clone(), dir.clone()),
+        Source::Resume(dir) => (resumable(dir)?, Some(dir.clone())),
+    };
+    let began = Wall::now();
+    let run: RunName = run_name(&experiment, began);
+    let path = given.unwrap_or_else(|| Path::new("runs").join(run.as_str()));
+    if matches!(options.source, Source::New { .. }) && path.exists() {
+        return Err(results::ResultsError::Exists { path }.into());
+    }
+    let mut progress = Progress::new(options.output);
+    let mut stage = Stage {
+        run,
+        cluster: None,
+        dir: None,
+        claim: None,
+        versions: BTreeMap::new(),
+    };
+    // Signals are caught from here on: whatever is made is also unmade.
+    let mut stop = Stop::new()?;
+    let outcome = stage
+        .trials(options, &experiment, &path, &mut progress, &mut stop)
+        .await;
+    progress.doing("undoing everything");
+    let down = stage.down().await;
+    progress.finish();
+    down?;
+    match outcome {
+        Err(RunError::Interrupted { .. }) => {
+            return Err(RunError::Interrupted {
+                dir: stage.dir.map(|dir| dir.path().to_owned()),
+            });
+        }
+        outcome => outcome?,
+    }
+    let dir = RunDir::open(&path)?;
+    let report = report(&dir)?;
+    progress.results(&report.analysis, &report.page);
+    Ok(Finished {
+        dir: path,
+        verdict: report.verdict,
+    })
+}
+
+fn run_name(experiment: &Experiment, began: Wall) -> RunName {
+    let mut name = experiment.spec.name.to_string();
+    // Names are at most 40 characters long; the label has 16.
+    name.truncate(23);
+    format!("{name}-{}", began.label())
+        .parse()
+        .expect("an experiment's name and a time make a name")
+}
+
+fn resumable(dir: &Path) -> Result<Experiment, RunError> {
+    let run = RunDir::open(dir)?;
+    let name = dir.join("experiment.yaml").display().to_string();
+    Ok(experiment::from_text(
+        &name,
+        run.experiment_yaml().to_owned(),
+    )?)
+}
+
+/// What is up at the moment.
+struct Stage {
+    run: RunName,
+    cluster: Option<(ClusterSpec, Cluster)>,
+    dir: Option<RunDir>,
+    claim: Option<Claim>,
+    /// What the targets' programs say of themselves.
+    versions: BTreeMap<String, String>,
+}
+
+impl Stage {
+    async fn trials(
+        &mut self,
+        options: &Options,
+        experiment: &Experiment,
+        path: &Path,
+        progress: &mut Progress,
+        stop: &mut Stop,
+    ) -> Result<(), RunError> {
+        let plan = Plan::of(experiment);
+        let mut complete = Vec::new();
+        if let Source::Resume(dir) = &options.source {
+            let dir = RunDir::open(dir)?;
+            self.claim = Some(Claim::of(dir.path())?);
+            complete = dir.completed_trials()?;
+            self.dir = Some(dir);
+        }
+        let is_open =
+            |trial: &&PlannedTrial| !complete.iter().any(|record| record.setup.id == trial.id);
+        let open: Vec<&PlannedTrial> = plan.trials.iter().filter(is_open).collect();
+        progress.plan(plan.trials.len(), &open);
+        for (position, planned) in open.iter().enumerate() {
+            // Not broken off: what is half made cannot be taken down.
+            self.bring_up(&planned.cell.cluster, experiment, options, progress)
+                .await?;
+            let last = position + 1 == open.len();
+            let afterwards = if last {
+                options.afterwards
+            } else {
+                Afterwards::Down
+            };
+            tokio::select! {
+                biased;
+                () = stop.stopped() => return Err(RunError::Interrupted { dir: None }),
+                done = self.trial(planned, experiment, path, options, afterwards, progress) => done?,
+            }
+        }
+        if let (Afterwards::Keep, Some((_, cluster))) = (options.afterwards, &self.cluster) {
+            progress.kept(cluster);
+            stop.stopped().await;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that a cluster of this kind is up, every node of it alive.
+    async fn bring_up(
+        &mut self,
+        spec: &ClusterSpec,
+        experiment: &Experiment,
+        options: &Options,
+        progress: &mut Progress,
+    ) -> Result<(), RunError> {
+        if self.cluster.as_ref().is_some_and(|(up, _)| up != spec) {
+            self.down().await?;
+        }
+        if let Some((_, cluster)) = &mut self.cluster {
+            let lost = cluster.nodes().filter(|node| node.lost().is_some());
+            for node in lost.map(|node| node.name().clone()).collect::<Vec<_>>() {
+                progress.doing(&format!("rebuilding node {node}"));
+                cluster.rebuild(&node).await?;
+                progress.rebuilt(&node);
+            }
+            return Ok(());
+        }
+        let settings = Settings {
+            program: options.program.clone(),
+            ..Settings::new(self.run.clone())?
+        };
+        let cluster = Cluster::up(spec, settings, |step| progress.step(&step)).await?;
+        let (_, cluster) = self.cluster.insert((spec.clone(), cluster));
+        let cells = experiment.cells.iter().filter(|cell| cell.cluster == *spec);
+        let preflight = Preflight::of(cluster, cells)
+            .await
+            .map_err(ClusterError::from)?;
+        if !preflight.obstacles.is_empty() {
+            return Err(RunError::Impossible(preflight.obstacles));
+        }
+        self.versions.extend(preflight.versions);
+        Ok(())
+    }
+
+    fn environment(
+        &self,
+        options: &Options,
+        experiment: &Experiment,
+    ) -> Result<Environment, RunError> {
+        let (_, cluster) = self
+            .cluster
+            .as_ref()
+            .expect("a trial is about to run on it");
+        environment::describe(
+            &self.run,
+            experiment,
+            &options.program,
+            cluster,
+            &self.versions,
+        )
+    }
+
+    async fn trial(
+        &mut self,
+        planned: &PlannedTrial,
+        experiment: &Experiment,
+        path: &Path,
+        options: &Options,
+        afterwards: Afterwards,
+        progress: &mut Progress,
+    ) -> Result<(), RunError> {
+        if self.dir.is_none() {
+            let environment = self.environment(options, experiment)?;
+            self.dir = Some(RunDir::create(path, &experiment.resolved(), &environment)?);
+            self.claim = Some(Claim::of(path)?);
+        }
+        let cell_index = experiment
+            .cells
+            .iter()
+            .position(|cell| cell.id == planned.id.cell)
+            .unwrap_or_default();
+        let setup = TrialSetup {
+            id: planned.id.clone(),
+            cell_index: cell_index as u32,
+            target: planned.cell.target.target().name().to_owned(),
+            parameters: parameters(&planned.cell),
+            seed: planned.seed,
+            phases: PhaseSpan::in_turn(planned.cell.phases.list()),
+        };
+        let dir = self.dir.as_ref().expect("made before the first trial");
+        let files = dir.trial(setup, Wall::now())?;
+        let (_, cluster) = self.cluster.as_ref().expect("brought up before the trial");
+        progress.trial(planned);
+        let trial = Trial {
+            cluster,
+            cell: &planned.cell,
+            seed: planned.seed,
+            program: &options.program,
+            afterwards,
+        };
+        let (files, validity) =
+            match trial::run(&trial, files, &mut |live| progress.live(&live)).await {
+                Ok(finished) => finished,
+                Err(TrialError::Results(error)) => return Err(error.into()),
+                Err(other) => unreachable!("every other error makes the trial invalid: {other}"),
+            };
+        progress.trial_done(planned, &validity);
+        Ok(files.finish(validity, Wall::now())?)
+    }
+
+    /// Takes the cluster down; says what could not be undone.
+    async fn down(&mut self) -> Result<(), RunError> {
+        match self.cluster.take() {
+            Some((_, cluster)) => Ok(cluster.down().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the cell sets differently from the file, as the results know it.
+fn parameters(cell: &Cell) -> Parameters {
+    cell.settings
+        .iter()
+        .map(|setting| (setting.path.clone(), setting.value.clone().into()))
+        .collect()
+}
+
+/// Ctrl-C, or a request to end.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Stop, RunError> {
+        let caught = |kind| {
+            signal(kind).map_err(|source| RunError::System {
+                what: "cannot catch signals",
+                source,
+            })
+        };
+        Ok(Stop {
+            interrupt: caught(SignalKind::interrupt())?,
+            terminate: caught(SignalKind::terminate())?,
+            hangup: caught(SignalKind::hangup())?,
+        })
+    }
+
+    async fn stopped(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Faults through agents: injected at their site, felt by probes, cleared.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
+mod common;
+
+use ::node::cgroup::Mode;
+use common::{Ground, needs_root, node as name, small, spawn};
+use depbench::agent::wire::{ExitCause, FaultOrder};
+use depbench::cluster::Cluster;
+use depbench::cluster::spec::ModeSpec;
+use faults::{Availability, FaultType, Site, available, effect, residue};
+use results::ProbeMoment;
+use vocab::units::{Bytes, Span};
+
+const FAULTS: [&str; 4] = [
+    r#"{"cpu.quota": {"share": "10%"}}"#,
+    r#"{"cpu.contention": {"weight": "15x"}}"#,
+    r#"{"net.delay": {"delay": "40ms"}}"#,
+    r#"{"process.pause": {}}"#,
+];
+
+/// Injects, probes and clears one fault on `s1`; says whether it could be had.
+async fn bites(cluster: &Cluster, text: &str) -> bool {
+    let kind: FaultType = serde_json::from_str(text).unwrap();
+    let s1 = cluster.node(&name("s1")).unwrap();
+    let facts = s1.facts().await.unwrap();
+    if let Availability::No { reason, .. } = available(&kind, &facts) {
+        println!("skipped: {kind}: {reason}");
+        return false;
+    }
+    let site = match kind.site(&facts) {
+        Site::Node => Some(s1),
+        Site::Hub => cluster.hub(),
+    };
+    let Some(site) = site else {
+        println!("skipped: {kind}: no hub");
+        return false;
+    };
+    let server = s1
+        .spawn(spawn("busy", &["sh", "-c", "while :; do :; done"]))
+        .await
+        .unwrap();
+    let fault = "slow".parse().unwrap();
+    let order = FaultOrder {
+        fault,
+        kind: kind.clone(),
+        victim: name("s1"),
+        address: s1.address(),
+    };
+    let before = site
+        .probe(order.clone(), ProbeMoment::Before)
+        .await
+        .unwrap();
+    let injected = site.inject(order.clone(), Span::seconds(60)).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let during = site
+        .probe(order.clone(), ProbeMoment::During)
+        .await
+        .unwrap();
+    site.clear(order.clone()).await.unwrap();
+    let after = site.probe(order, ProbeMoment::After).await.unwrap();
+    println!(
+        "{kind} by {}: {before:?} {during:?} {after:?}",
+        injected.detail
+    );
+    assert_eq!(effect(&kind, &before, &during).objection(), None, "{kind}");
+    assert_eq!(residue(&kind, &before, &after), None, "{kind}");
+    server
+        .signal(nix::sys::signal::Signal::SIGKILL)
+        .await
+        .unwrap();
+    server.wait().await.unwrap();
+    true
+}
+
+async fn all_bite(mode: ModeSpec, least: usize) {
+    let ground = Ground::new("bite");
+    let cluster = ground.up(small(1, 1, mode)).await;
+    let mut bit = 0;
+    for text in FAULTS {
+        bit += usize::from(bites(&cluster, text).await);
+    }
+    assert!(bit >= least, "only {bit} faults could be had");
+    cluster.down().await.unwrap();
+    assert_eq!(ground.leftovers(), Default::default());
+}
+
+#[tokio::test]
+async fn with_root() {
+    if needs_root() {
+        all_bite(ModeSpec::Root, 4).await;
+    }
+}
+
+#[tokio::test]
+async fn in_a_user_namespace() {
+    all_bite(ModeSpec::User, 3).await;
+}
+
+#[tokio::test]
+async fn as_plain_processes() {
+    all_bite(ModeSpec::Plain, 2).await;
+}
+
+#[tokio::test]
+async fn an_out_of_memory_kill_is_told_as_such() {
+    if !needs_root() {
+        return;
+    }
+    let ground = Ground::new("oom");
+    let cluster = ground.up(small(1, 1, ModeSpec::Root)).await;
+    let s1 = cluster.node(&name("s1")).unwrap();
+    let kind: FaultType = serde_json::from_str(r#"{"memory.limit": {"bytes": "20MB"}}"#).unwrap();
+    let facts = s1.facts().await.unwrap();
+    if facts.swap > Bytes(0) || facts.cgroups.mode() != Mode::V1 {
+        println!("skipped: a server that grows past its limit is slowed here, not killed");
+    } else {
+        // Grows without end once its limit is there.
+        let grow = spawn(
+            "grow",
+            &[
+                "sh",
+                "-c",
+                "until [ -e go ]; do sleep 0.01; done; exec tail /dev/zero",
+            ],
+        );
+        let server = s1.spawn(grow).await.unwrap();
+        let fault = "small".parse().unwrap();
+        let order = FaultOrder {
+            fault,
+            kind,
+            victim: name("s1"),
+            address: s1.address(),
+        };
+        s1.inject(order, Span::seconds(60)).await.unwrap();
+        s1.put_file(&s1.data().join("go"), &[], 0o600)
+            .await
+            .unwrap();
+        assert_eq!(server.wait().await.unwrap().cause, ExitCause::OutOfMemory);
+    }
+    cluster.down().await.unwrap();
+}

@@ -1,0 +1,120 @@
+use std::fmt;
+use std::str::FromStr;
+
+use super::{UnitError, short, split_number, string_unit};
+
+const SHARE: &str = "a share from 0% to 100%, such as 5%";
+const WEIGHT: &str = "a weight ratio from 0.01x to 1000x, such as 15x";
+
+/// A part of a whole, from 0 % to 100 %.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Share(f64);
+
+impl Share {
+    /// The whole.
+    pub const ALL: Share = Share(1.0);
+    /// Nothing.
+    pub const NONE: Share = Share(0.0);
+
+    /// A share from a fraction; `None` outside 0 to 1.
+    pub fn from_fraction(fraction: f64) -> Option<Share> {
+        (0.0..=1.0).contains(&fraction).then_some(Share(fraction))
+    }
+
+    /// From 0 to 1.
+    pub fn fraction(self) -> f64 {
+        self.0
+    }
+}
+
+impl FromStr for Share {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        split_number(text)
+            .filter(|(_, unit)| *unit == "%")
+            .and_then(|(number, _)| Share::from_fraction(number / 100.0))
+            .ok_or_else(|| UnitError {
+                text: text.to_owned(),
+                expected: SHARE,
+            })
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", short(self.0 * 100.0))
+    }
+}
+
+string_unit!(
+    Share,
+    "a share from 0% to 100%, such as 5%",
+    r"^\s*[0-9.]+\s*%\s*$",
+    ["5%", "50%"]
+);
+
+/// How many times the weight of the server something gets (the papers' `15x`).
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Weight(f64);
+
+impl Weight {
+    /// The ratio as a number.
+    pub fn ratio(self) -> f64 {
+        self.0
+    }
+}
+
+impl FromStr for Weight {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        split_number(text)
+            .filter(|(number, unit)| *unit == "x" && (0.01..=1000.0).contains(number))
+            .map(|(number, _)| Weight(number))
+            .ok_or_else(|| UnitError {
+                text: text.to_owned(),
+                expected: WEIGHT,
+            })
+    }
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x", short(self.0))
+    }
+}
+
+string_unit!(
+    Weight,
+    "a weight ratio from 0.01x to 1000x, such as 15x",
+    r"^\s*[0-9.]+\s*x\s*$",
+    ["15x", "1x"]
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_round_trip() {
+        for text in ["0%", "5%", "12.5%", "100%"] {
+            assert_eq!(text.parse::<Share>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_share_is_refused() {
+        for text in ["5", "101%", "-1%", "%", "5 percent", ""] {
+            let error = text.parse::<Share>().unwrap_err();
+            assert!(error.to_string().contains("such as 5%"), "{error}");
+        }
+    }
+
+    #[test]
+    fn weights_round_trip() {
+        assert_eq!("15x".parse::<Weight>().unwrap().to_string(), "15x");
+        assert!("0x".parse::<Weight>().is_err());
+        assert!("15".parse::<Weight>().is_err());
+    }
+}

@@ -1,0 +1,15 @@
+//! What is recorded while a trial goes.
+
+mod event;
+mod interval;
+mod latency;
+mod probe;
+mod sample;
+mod trial;
+
+pub use event::{Event, EventKind};
+pub use interval::{ErrorKind, Interval, OpKind};
+pub use latency::{Latency, LatencyError};
+pub use probe::{ProbeMoment, ProbeReading};
+pub use sample::{NodeSample, SampleScope};
+pub use trial::{LoadStart, Parameters, PhaseSpan, TrialRecord, TrialSetup, TrialState, Validity};

@@ -1,0 +1,64 @@
+//! Waiting for the answer of one peer.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use bytes::Bytes;
+
+use super::completion::Completion;
+use crate::id::NodeId;
+use crate::rpc::RpcError;
+use crate::trace::{Trace, WaitsOn};
+
+/// The answer of one peer, or why there will be none.
+pub type RpcResult = Result<Bytes, RpcError>;
+
+/// A call that was sent to one peer.
+///
+/// Waiting on it makes the coroutine as slow as that peer. Put it into a [`QuorumEvent`](super::QuorumEvent), or
+/// observe it, wherever the protocol allows.
+#[must_use = "an unobserved call has no effect here"]
+pub struct RpcEvent {
+    pub(crate) peer: NodeId,
+    pub(crate) completion: Completion<RpcResult>,
+    pub(crate) trace: Rc<Trace>,
+}
+
+impl RpcEvent {
+    /// The peer that was called.
+    pub const fn peer(&self) -> NodeId {
+        self.peer
+    }
+
+    /// Why the call failed, if that is known already, as when the queue to the peer is full.
+    pub fn error(&self) -> Option<RpcError> {
+        self.completion
+            .peek(|result| result.as_ref().err().copied())
+            .flatten()
+    }
+
+    /// Has `observer` called with the answer when it comes, however late.
+    pub fn observe(self, observer: impl FnOnce(RpcResult) + 'static) {
+        self.completion.observe(observer);
+    }
+
+    /// Suspends the coroutine until this one peer has answered.
+    ///
+    /// # Errors
+    ///
+    /// Says why the peer will not answer this call.
+    pub async fn wait(self, label: &'static str) -> RpcResult {
+        let mut suspended = false;
+        poll_fn(|cx| match self.completion.poll_take(cx) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => {
+                if !std::mem::replace(&mut suspended, true) {
+                    self.trace.record(label, WaitsOn::Peer(self.peer));
+                }
+                Poll::Pending
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,81 @@
+//! Waiting for a value to satisfy a condition.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use super::waiters::Waiters;
+use crate::env::Env;
+use crate::trace::{Trace, WaitsOn};
+
+/// A value that coroutines of one node share and wait on.
+///
+/// Clones are handles to the same value.
+pub struct ValueEvent<T>(Rc<Inner<T>>);
+
+struct Inner<T> {
+    value: RefCell<T>,
+    waiters: Waiters,
+    trace: Rc<Trace>,
+}
+
+impl<T> Clone for ValueEvent<T> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<T> ValueEvent<T> {
+    /// An event that holds `value`.
+    pub fn new(env: &Env, value: T) -> Self {
+        Self(Rc::new(Inner {
+            value: RefCell::new(value),
+            waiters: Waiters::default(),
+            trace: env.trace(),
+        }))
+    }
+
+    /// Replaces the value.
+    pub fn set(&self, value: T) {
+        *self.0.value.borrow_mut() = value;
+        self.0.waiters.wake_all();
+    }
+
+    /// Changes the value in place.
+    pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        let result = change(&mut self.0.value.borrow_mut());
+        self.0.waiters.wake_all();
+        result
+    }
+
+    /// Looks at the value.
+    pub fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.0.value.borrow())
+    }
+
+    /// A copy of the value.
+    pub fn get(&self) -> T
+    where
+        T: Copy,
+    {
+        *self.0.value.borrow()
+    }
+
+    /// Suspends the coroutine until the value satisfies `condition`.
+    pub async fn wait(&self, label: &'static str, condition: impl Fn(&T) -> bool) {
+        let mut suspended = false;
+        let place = self.0.waiters.place();
+        poll_fn(|cx| {
+            if condition(&self.0.value.borrow()) {
+                return Poll::Ready(());
+            }
+            if !std::mem::replace(&mut suspended, true) {
+                self.0.trace.record(label, WaitsOn::Local);
+            }
+            place.wait(cx);
+            Poll::Pending
+        })
+        .await;
+    }
+}

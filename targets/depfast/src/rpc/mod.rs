@@ -1,0 +1,206 @@
+//! Calls between nodes.
+//!
+//! A call never waits: it is queued for the peer or dropped at once, because a broadcast needs only a quorum and a slow
+//! peer must not cost memory. The answer comes as an [`RpcEvent`].
+
+mod frame;
+mod pending;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::env::{Addresses, Env, Inbox, SendError, Transport};
+use crate::event::{Completion, RpcEvent};
+use crate::id::NodeId;
+use frame::{Header, Kind};
+use pending::Pending;
+
+/// Where a node takes part in the group.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// This node.
+    pub me: NodeId,
+    /// Where it listens for its peers, `host:port`.
+    pub listen: String,
+    /// The other members and where they listen.
+    pub peers: Addresses,
+    /// How many bytes may wait for one peer before messages to it are dropped.
+    pub queue_bytes: usize,
+}
+
+/// Why a call will not be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RpcError {
+    /// The queue to the peer was full, so that the call was never sent.
+    QueueFull,
+    /// There is no connection to the peer, or it broke.
+    Disconnected,
+    /// So many later calls to this peer are unanswered that this one was given up.
+    Superseded,
+}
+
+impl fmt::Display for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::QueueFull => "the queue to the peer is full",
+            Self::Disconnected => "the peer is not connected",
+            Self::Superseded => "the peer left too many calls unanswered",
+        })
+    }
+}
+
+impl std::error::Error for RpcError {}
+
+impl From<SendError> for RpcError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::QueueFull => Self::QueueFull,
+            SendError::Disconnected => Self::Disconnected,
+        }
+    }
+}
+
+/// What a node does for its peers.
+pub trait Service {
+    /// Handles one call. It must not block; a long answer is given later, by a coroutine that holds `respond`.
+    fn handle(&self, from: NodeId, method: u8, body: Bytes, respond: Responder);
+}
+
+/// A node's membership in the group. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Rpc(Rc<Inner>);
+
+struct Inner {
+    env: Env,
+    transport: RefCell<Option<Rc<dyn Transport>>>,
+    pending: RefCell<Pending>,
+    service: RefCell<Option<Rc<dyn Service>>>,
+}
+
+impl Rpc {
+    /// Starts to listen for peers and to connect to them, in the background.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the address of `endpoint` is not available.
+    pub async fn join(env: &Env, endpoint: Endpoint) -> io::Result<Self> {
+        let inner = Rc::new(Inner {
+            env: env.clone(),
+            transport: RefCell::new(None),
+            pending: RefCell::default(),
+            service: RefCell::new(None),
+        });
+        let inbox: Rc<dyn Inbox> = Rc::<Inner>::clone(&inner);
+        let transport = env.join(endpoint, inbox).await?;
+        *inner.transport.borrow_mut() = Some(transport);
+        Ok(Self(inner))
+    }
+
+    /// From now on, has `service` handle the calls of peers. Earlier ones were dropped.
+    pub fn serve(&self, service: Rc<dyn Service>) {
+        *self.0.service.borrow_mut() = Some(service);
+    }
+
+    /// Calls `method` of `to` with `body`.
+    pub fn call(&self, to: NodeId, method: u8, body: Vec<Bytes>) -> RpcEvent {
+        let trace = self.0.env.trace();
+        let (id, completion, evicted) = self.0.pending.borrow_mut().open(to);
+        if let Some(oldest) = evicted {
+            oldest.complete(Err(RpcError::Superseded));
+        }
+        if let Err(error) = self.0.send(
+            to,
+            Header {
+                kind: Kind::Request,
+                method,
+                id,
+            },
+            body,
+        ) {
+            self.0.pending.borrow_mut().close(to, id);
+            return RpcEvent {
+                peer: to,
+                completion: Completion::done(Err(error)),
+                trace,
+            };
+        }
+        RpcEvent {
+            peer: to,
+            completion,
+            trace,
+        }
+    }
+}
+
+impl Inner {
+    fn send(&self, to: NodeId, header: Header, body: Vec<Bytes>) -> Result<(), RpcError> {
+        let transport = self.transport.borrow();
+        let transport = transport.as_ref().ok_or(RpcError::Disconnected)?;
+        Ok(transport.send(to, frame::seal(header, body))?)
+    }
+}
+
+impl Inbox for Inner {
+    fn deliver(&self, from: NodeId, mut frame: Bytes) {
+        let Some(header) = frame::open(&mut frame) else {
+            return;
+        };
+        match header.kind {
+            Kind::Response => {
+                let call = self.pending.borrow_mut().close(from, header.id);
+                if let Some(call) = call {
+                    call.complete(Ok(frame));
+                }
+            }
+            Kind::Request => {
+                let service = self.service.borrow().clone();
+                let transport = self.transport.borrow().clone();
+                if let (Some(service), Some(transport)) = (service, transport) {
+                    let respond = Responder {
+                        transport,
+                        to: from,
+                        method: header.method,
+                        id: header.id,
+                    };
+                    service.handle(from, header.method, frame, respond);
+                }
+            }
+        }
+    }
+
+    fn disconnected(&self, peer: NodeId) {
+        let lost = self.pending.borrow_mut().drain(peer);
+        for call in lost {
+            call.complete(Err(RpcError::Disconnected));
+        }
+    }
+}
+
+/// The way back to a caller.
+pub struct Responder {
+    transport: Rc<dyn Transport>,
+    to: NodeId,
+    method: u8,
+    id: u64,
+}
+
+impl Responder {
+    /// The caller.
+    pub const fn caller(&self) -> NodeId {
+        self.to
+    }
+
+    /// Answers the call. If the caller cannot take the answer now it is lost, as a network may lose it.
+    pub fn send(self, body: Vec<Bytes>) {
+        let header = Header {
+            kind: Kind::Response,
+            method: self.method,
+            id: self.id,
+        };
+        let _lost = self.transport.send(self.to, frame::seal(header, body));
+    }
+}

@@ -1,0 +1,86 @@
+//! One node's view of the simulated world.
+
+use std::io;
+use std::rc::Rc;
+
+use super::disk::NodeDisk;
+use super::network::NodeTransport;
+use super::stream;
+use super::world::World;
+use crate::disk::DiskBackend;
+use crate::env::{Backend, Env, Inbox, LocalFuture, Transport};
+use crate::id::NodeId;
+use crate::rpc::Endpoint;
+use crate::stream::Listener;
+use crate::time::Instant;
+use crate::timers::Timers;
+
+pub(super) fn env(world: &Rc<World>, node: NodeId, epoch: u64) -> Env {
+    let seed = world.rng.borrow_mut().next_u64();
+    Env::new(
+        Box::new(SimBackend {
+            world: Rc::clone(world),
+            node,
+            epoch,
+        }),
+        seed,
+    )
+}
+
+struct SimBackend {
+    world: Rc<World>,
+    node: NodeId,
+    epoch: u64,
+}
+
+impl Backend for SimBackend {
+    fn now(&self) -> Instant {
+        self.world.now()
+    }
+
+    fn timers(&self) -> &Timers {
+        &self.world.timers
+    }
+
+    fn arm(&self, _at: Instant) {}
+
+    fn spawn(&self, coroutine: LocalFuture<()>) {
+        if self.world.is_alive(self.node, self.epoch) {
+            self.world.spawn(self.node, coroutine);
+        }
+    }
+
+    fn disk(&self) -> Rc<dyn DiskBackend> {
+        Rc::new(NodeDisk {
+            world: Rc::downgrade(&self.world),
+            node: self.node,
+            epoch: self.epoch,
+        })
+    }
+
+    fn listen(&self, address: String) -> LocalFuture<io::Result<Listener>> {
+        Box::pin(std::future::ready(stream::listen(
+            &self.world,
+            self.node,
+            address,
+        )))
+    }
+
+    fn join(
+        &self,
+        endpoint: Endpoint,
+        inbox: Rc<dyn Inbox>,
+    ) -> LocalFuture<io::Result<Rc<dyn Transport>>> {
+        self.world.set_inbox(endpoint.me, inbox);
+        let transport: Rc<dyn Transport> = Rc::new(NodeTransport {
+            world: Rc::downgrade(&self.world),
+            node: endpoint.me,
+            epoch: self.epoch,
+        });
+        Box::pin(std::future::ready(Ok(transport)))
+    }
+
+    fn terminated(&self) -> LocalFuture<()> {
+        Box::pin(std::future::pending())
+    }
+}

@@ -1,0 +1,20 @@
+//! A replicated key-value state machine and its Redis front end.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`command`] | what a log entry says |
+//! | [`store`] | the state machine: applies commands, answers queries |
+//! | [`replica`] | what a replication protocol offers to the front end |
+//! | [`front`] | the Redis protocol: connections, commands, replies in order |
+//!
+//! Everything names only [`depfast`] types, so it runs simulated as well as for real.
+
+pub mod command;
+pub mod front;
+pub mod replica;
+pub mod store;
+
+pub use command::Command;
+pub use front::{Front, Limits, Ticket};
+pub use replica::{Refusal, Replica, Role, Status};
+pub use store::{Query, Store};

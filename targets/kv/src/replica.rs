@@ -1,0 +1,96 @@
+//! What a replication protocol offers to the front end.
+
+use std::fmt;
+
+use depfast::NodeId;
+
+use crate::command::Command;
+use crate::front::Ticket;
+use crate::store::Query;
+
+/// A member of a replicated store.
+///
+/// Every ticket is answered exactly once, now or later, by [`Ticket::answer`] or [`Ticket::refuse`].
+pub trait Replica {
+    /// Orders a change. Its ticket is answered when the change is durable on a quorum and applied.
+    fn write(&self, command: Command<'_>, ticket: Ticket);
+
+    /// Answers a question so that it sees every change answered before it was asked.
+    fn read(&self, query: Query, ticket: Ticket);
+
+    /// What the replica is and knows now.
+    fn status(&self) -> Status;
+}
+
+/// What a replica is to its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It orders changes.
+    Leader,
+    /// It follows a leader.
+    Follower,
+    /// It seeks to become leader.
+    Candidate,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Candidate => "candidate",
+        })
+    }
+}
+
+/// A moment in a replica's life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Which member it is.
+    pub id: NodeId,
+    /// What it is.
+    pub role: Role,
+    /// Whom it believes to lead.
+    pub leader: Option<NodeId>,
+    /// Its term, view or ballot.
+    pub term: u64,
+    /// Up to where it knows the log to be committed.
+    pub commit: u64,
+    /// Up to where it has applied the log.
+    pub applied: u64,
+    /// The last entry of its log.
+    pub last: u64,
+    /// How many keys it holds.
+    pub keys: usize,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            role,
+            term,
+            commit,
+            applied,
+            last,
+            ..
+        } = self;
+        write!(
+            f,
+            "{id} {role} term={term} applied={applied}/{commit}/{last}"
+        )?;
+        self.leader
+            .map_or(Ok(()), |leader| write!(f, " leader={leader}"))
+    }
+}
+
+/// Why a request is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another member leads, or nobody is known to. The request had no effect here.
+    NotLeader(Option<NodeId>),
+    /// Too many requests are under way. The request had no effect.
+    Busy,
+    /// Leadership was lost meanwhile: the request may or may not have taken effect, or may still.
+    Unknown,
+}

@@ -1,0 +1,202 @@
+//! The Redis front end before a replica that answers as late and in whatever order it likes.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use depbench_kv::{Command, Front, Limits, Query, Refusal, Replica, Role, Status, Ticket};
+use depfast::sim::Sim;
+use depfast::{Env, NodeId, Stream};
+use resp::encode;
+
+const MOMENT: Duration = Duration::from_millis(10);
+
+/// Keeps every request until the test decides.
+#[derive(Default)]
+struct Holding(RefCell<Vec<Ticket>>);
+
+impl Replica for Holding {
+    fn write(&self, _command: Command<'_>, ticket: Ticket) {
+        self.0.borrow_mut().push(ticket);
+    }
+
+    fn read(&self, _query: Query, ticket: Ticket) {
+        self.0.borrow_mut().push(ticket);
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            id: NodeId(1),
+            role: Role::Follower,
+            leader: Some(NodeId(2)),
+            term: 3,
+            commit: 4,
+            applied: 4,
+            last: 5,
+            keys: 6,
+        }
+    }
+}
+
+struct Server {
+    sim: Sim,
+    replica: Rc<Holding>,
+}
+
+impl Server {
+    fn start(limits: Limits) -> Self {
+        let (sim, replica) = (Sim::new(1), Rc::<Holding>::default());
+        let served: Rc<dyn Replica> = Rc::<Holding>::clone(&replica);
+        sim.start(NodeId(1), move |env: Env| async move {
+            let addresses = BTreeMap::from([(NodeId(2), "two:1".to_owned())]);
+            let front = Front {
+                env: env.clone(),
+                replica: served,
+                addresses,
+                limits,
+            };
+            front.serve("one:1").await.unwrap();
+            env.terminated().await;
+        });
+        sim.run_for(MOMENT);
+        Self { sim, replica }
+    }
+
+    /// Sends `requests` and notes what comes back from then on.
+    fn connect(&self, requests: &str) -> (Stream, Rc<RefCell<String>>) {
+        let stream = self.sim.connect("one:1").unwrap();
+        let received = Rc::<RefCell<String>>::default();
+        let (reader, writer, noted) = (stream.clone(), stream.clone(), Rc::clone(&received));
+        let requests = requests.to_owned();
+        let env = self.sim.env();
+        env.spawn(async move {
+            let _refused_perhaps = writer.write_all(requests.as_bytes()).await;
+        });
+        env.spawn(async move {
+            let mut input = BytesMut::new();
+            while reader.read(&mut input).await.is_ok_and(|count| count > 0) {
+                noted
+                    .borrow_mut()
+                    .push_str(std::str::from_utf8(&input.split()).unwrap());
+            }
+            noted.borrow_mut().push_str("END");
+        });
+        self.sim.run_for(MOMENT);
+        (stream, received)
+    }
+
+    fn held(&self) -> usize {
+        self.replica.0.borrow().len()
+    }
+
+    fn answer_last(&self, number: i64) {
+        let ticket = self.replica.0.borrow_mut().pop().unwrap();
+        ticket.answer(|out| encode::integer(out, number));
+        self.sim.run_for(MOMENT);
+    }
+}
+
+#[test]
+fn answers_leave_in_the_order_of_the_requests() {
+    let server = Server::start(Limits::default());
+    let (_stream, received) = server.connect("SET a 1\r\nPING\r\nGET a\r\nDEL a\r\nPING\r\n");
+    assert_eq!((server.held(), received.borrow().as_str()), (3, ""));
+    server.answer_last(3);
+    server.answer_last(2);
+    assert_eq!(received.borrow().as_str(), "");
+    server.answer_last(1);
+    assert_eq!(
+        received.borrow().as_str(),
+        ":1\r\n+PONG\r\n:2\r\n:3\r\n+PONG\r\n"
+    );
+}
+
+#[test]
+fn a_client_has_a_bounded_number_of_requests_under_way() {
+    let server = Server::start(Limits {
+        pipeline: 4,
+        ..Limits::default()
+    });
+    let (_stream, received) = server.connect(&"GET a\r\n".repeat(10));
+    assert_eq!(server.held(), 4);
+    for _ in 0..4 {
+        server.answer_last(0);
+    }
+    assert_eq!(
+        server.held(),
+        4,
+        "the next ones are read when answers have gone out"
+    );
+    for _ in 0..6 {
+        server.answer_last(0);
+    }
+    assert_eq!(received.borrow().as_str(), ":0\r\n".repeat(10));
+}
+
+#[test]
+fn refusals_say_where_to_go() {
+    let server = Server::start(Limits::default());
+    let (_stream, received) = server.connect(&"GET a\r\n".repeat(4));
+    let refusals = [
+        Refusal::NotLeader(Some(NodeId(2))),
+        Refusal::NotLeader(None),
+        Refusal::Busy,
+        Refusal::Unknown,
+    ];
+    let tickets = server.replica.0.take();
+    for (ticket, refusal) in tickets.into_iter().zip(refusals) {
+        ticket.refuse(refusal);
+    }
+    server.sim.run_for(MOMENT);
+    let received = received.borrow();
+    let kinds: Vec<_> = received
+        .lines()
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(kinds, ["-MOVED", "-CLUSTERDOWN", "-TRYAGAIN", "-UNKNOWN"]);
+    assert!(received.starts_with("-MOVED 0 two:1\r\n"));
+}
+
+#[test]
+fn info_is_what_depbench_polls() {
+    let server = Server::start(Limits::default());
+    let (_stream, received) = server.connect("INFO\r\n");
+    for line in [
+        "role:follower",
+        "leader:2",
+        "leader_address:two:1",
+        "term:3",
+        "commit:4",
+        "keys:6",
+    ] {
+        assert!(received.borrow().contains(&format!("{line}\r\n")), "{line}");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_or_sends_nonsense_is_let_go() {
+    let server = Server::start(Limits {
+        connections: 1,
+        ..Limits::default()
+    });
+    let (_stream, received) = server.connect("*1\r\n:1\r\n");
+    assert!(received.borrow().starts_with("-ERR Protocol error"));
+    assert!(received.borrow().ends_with("END"));
+
+    let (stream, received) = server.connect("GET a\r\n");
+    let (_second, refused) = server.connect("PING\r\n");
+    assert_eq!(
+        refused.borrow().as_str(),
+        "-ERR max number of clients reached\r\nEND"
+    );
+    stream.close();
+    server.sim.run_for(MOMENT);
+    server.answer_last(0);
+    let (_third, welcome) = server.connect("PING\r\n");
+    assert_eq!(welcome.borrow().as_str(), "+PONG\r\n");
+    drop(received);
+}

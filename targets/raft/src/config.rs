@@ -1,0 +1,198 @@
+//! Who the members are, how patient they are, what a reply promises.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::types::ReplicaId;
+
+/// One replica and its group.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which member this replica is.
+    pub id: ReplicaId,
+    /// All members, this one included.
+    pub members: BTreeMap<ReplicaId, Member>,
+    /// Where to listen for peers; the address in `members` unless it differs.
+    pub peer_listen: Option<String>,
+    /// Where to listen for clients; the address in `members` unless it differs.
+    pub client_listen: Option<String>,
+    /// Where the log file lies.
+    pub data_dir: PathBuf,
+    /// What an acknowledged write has survived.
+    pub durability: Durability,
+    /// How patient the replica is.
+    pub timing: Timing,
+    /// How many bytes of the log are kept in memory as well as in the file; older entries are read back when a peer
+    /// lacks them. Without a file everything is kept.
+    pub log_memory: usize,
+}
+
+/// A reasonable [`Config::log_memory`]: some seconds of full load.
+pub const LOG_MEMORY: usize = 32 << 20;
+
+/// How a member is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Where its peers reach it, `host:port`.
+    pub peer: String,
+    /// Where clients reach it, `host:port`.
+    pub client: String,
+}
+
+/// What an acknowledged write has survived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It is on stable storage of a majority.
+    #[default]
+    Fsync,
+    /// It is in the memory of a majority; a replica that restarts has forgotten everything, its votes included, so it
+    /// must not come back to a group that is alive.
+    Memory,
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fsync => "fsync",
+            Self::Memory => "memory",
+        })
+    }
+}
+
+impl FromStr for Durability {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text {
+            "fsync" => Ok(Self::Fsync),
+            "memory" => Ok(Self::Memory),
+            other => Err(ConfigError::Durability(other.to_owned())),
+        }
+    }
+}
+
+/// How patient a replica is.
+///
+/// The defaults are for machines where a process may be off the CPU for tens of milliseconds: a leader is missed only
+/// after many heartbeats in a row. A slow follower deposes nobody in any case, because it would have to win a
+/// pre-vote among replicas that hear the leader well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// A follower that hears nothing for a random time in this range stands for election.
+    pub election_timeout: Range<Duration>,
+    /// How often an idle leader says that it lives.
+    pub heartbeat: Duration,
+}
+
+impl Timing {
+    /// Elections after `timeout` to twice that.
+    pub fn new(timeout: Duration, heartbeat: Duration) -> Self {
+        Self {
+            election_timeout: timeout..timeout * 2,
+            heartbeat,
+        }
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self::new(Duration::from_millis(500), Duration::from_millis(50))
+    }
+}
+
+/// What cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The replica is not in its own group.
+    #[error("{0} is not among the members")]
+    NotAMember(ReplicaId),
+    /// Heartbeats and election timeouts do not go together.
+    #[error(
+        "an election timeout of {timeout:?} must be at least three heartbeats of {heartbeat:?} and a range"
+    )]
+    Timing {
+        /// The shortest election timeout.
+        timeout: Duration,
+        /// The heartbeat.
+        heartbeat: Duration,
+    },
+    /// Not a kind of durability.
+    #[error("unknown durability `{0}` (known: fsync, memory)")]
+    Durability(String),
+}
+
+impl Config {
+    /// Refuses what cannot work.
+    ///
+    /// # Errors
+    ///
+    /// Says what cannot work.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if !self.members.contains_key(&self.id) {
+            return Err(ConfigError::NotAMember(self.id));
+        }
+        let Timing {
+            election_timeout,
+            heartbeat,
+        } = &self.timing;
+        if election_timeout.is_empty()
+            || heartbeat.is_zero()
+            || election_timeout.start < *heartbeat * 3
+        {
+            return Err(ConfigError::Timing {
+                timeout: election_timeout.start,
+                heartbeat: *heartbeat,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        let member = Member {
+            peer: "a:1".into(),
+            client: "a:2".into(),
+        };
+        Config {
+            id: ReplicaId(1),
+            members: BTreeMap::from([(ReplicaId(1), member)]),
+            peer_listen: None,
+            client_listen: None,
+            data_dir: PathBuf::new(),
+            durability: Durability::Fsync,
+            timing: Timing::default(),
+            log_memory: LOG_MEMORY,
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_nonsense_is_not() {
+        assert_eq!(config().validate(), Ok(()));
+        assert_eq!(
+            Config {
+                id: ReplicaId(2),
+                ..config()
+            }
+            .validate(),
+            Err(ConfigError::NotAMember(ReplicaId(2)))
+        );
+        let hasty = Timing::new(Duration::from_millis(100), Duration::from_millis(50));
+        assert!(
+            Config {
+                timing: hasty,
+                ..config()
+            }
+            .validate()
+            .is_err()
+        );
+        assert!("sometimes".parse::<Durability>().is_err());
+    }
+}

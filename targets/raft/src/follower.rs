@@ -1,0 +1,99 @@
+//! How a follower takes over its leader's log.
+
+use bytes::Bytes;
+use depfast::Responder;
+use kv::Role;
+
+use crate::message::{AppendReply, AppendRequest, Held};
+use crate::replica::Raft;
+use crate::state::State;
+use crate::storage::{Batch, Record};
+use crate::types::{LogIndex, ReplicaId};
+
+impl Raft {
+    pub(crate) fn on_append(&self, from: ReplicaId, mut body: Bytes, respond: Responder) {
+        let Some(request) = AppendRequest::take(&mut body) else {
+            return;
+        };
+        let Some(batches) = take_batches(body, request.previous) else {
+            return;
+        };
+        let mut state = self.state.borrow_mut();
+        let held = if request.term < state.term() {
+            Held::LacksFrom(LogIndex::ZERO)
+        } else {
+            self.heed(&mut state, from, &request);
+            self.take_over(&mut state, &request, batches)
+        };
+        let reply = AppendReply {
+            term: state.term(),
+            round: request.round,
+            held,
+        };
+        drop(state);
+        self.promise(respond, reply.encode());
+    }
+
+    /// Accepts the sender as the leader of its term.
+    fn heed(&self, state: &mut State, leader: ReplicaId, request: &AppendRequest) {
+        if request.term > state.term() || state.role() != Role::Follower {
+            self.follow(state, request.term);
+        }
+        state.leader = Some(leader);
+        state.contact = self.env.now();
+        state.patience_from = self.env.now();
+    }
+
+    fn take_over(&self, state: &mut State, request: &AppendRequest, batches: Vec<Batch>) -> Held {
+        match state.log.term_at(request.previous) {
+            None => return Held::LacksFrom(state.log.last().next()),
+            Some(term) if term != request.previous_term => {
+                // Everything of a contradicted term goes at once; what is committed cannot be contradicted.
+                let doubtful = state.log.first_of_term_at(request.previous);
+                return Held::LacksFrom(doubtful.max(state.commit.next()));
+            }
+            Some(_) => {}
+        }
+        let mut matched = request.previous;
+        for batch in batches {
+            matched = batch.last();
+            self.add(state, &batch);
+        }
+        if request.commit.min(matched) > state.commit {
+            state.commit = request.commit.min(matched);
+            self.committed.set(());
+        }
+        Held::UpTo(matched)
+    }
+
+    fn add(&self, state: &mut State, batch: &Batch) {
+        let Some(from) = state.log.missing(batch) else {
+            return;
+        };
+        if from <= state.log.last() {
+            assert!(
+                from > state.commit,
+                "{}: committed entries are never contradicted, {from}",
+                self.me
+            );
+            state.log.truncate_from(from);
+        }
+        self.append(state, batch.starting_at(from));
+    }
+}
+
+/// The batches of a message, if they are sound and follow each other.
+fn take_batches(mut body: Bytes, mut previous: LogIndex) -> Option<Vec<Batch>> {
+    let mut batches = Vec::new();
+    while !body.is_empty() {
+        let Some(Record::Entries(batch)) = Record::take(&mut body) else {
+            return None;
+        };
+        if batch.first() != previous.next() {
+            return None;
+        }
+        previous = batch.last();
+        batches.push(batch);
+    }
+    Some(batches)
+}

@@ -1,0 +1,275 @@
+//! What each peer holds, and what it is sent.
+//!
+//! A peer is sent what follows the end of what it was sent before, without waiting, up to a window of unanswered
+//! messages. Beyond that nothing is kept for it: what it lacks is read from the log when it answers.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use depfast::{Instant, Verdict};
+
+use super::Leading;
+use crate::message::{APPEND, AppendReply, AppendRequest, Held};
+use crate::replica::Raft;
+use crate::state::State;
+use crate::storage::{Batch, Extent, Stretch};
+use crate::types::{LogIndex, ReplicaId, Term};
+
+/// Unanswered messages with entries per peer.
+const WINDOW: usize = 4;
+/// How many bytes of entries one message carries, if they do not come in a larger batch.
+const MESSAGE_BYTES: usize = 1 << 20;
+
+pub(super) struct Progress {
+    /// It holds everything up to here.
+    matched: LogIndex,
+    /// What to send next.
+    next: LogIndex,
+    /// The latest round it has answered.
+    answered: u64,
+    /// The latest round it was told of.
+    told: u64,
+    /// Messages with entries that it has not answered.
+    unanswered: usize,
+    /// Counts the times that sending began anew; answers to what was sent before do not open the window.
+    attempt: u64,
+    /// Whether it is unknown what it holds; then one message at a time finds out.
+    probing: bool,
+    /// Whether what it is to be sent next is being read from the log file.
+    fetching: bool,
+    pub(super) heard: Instant,
+}
+
+impl Progress {
+    pub(super) const fn new(next: LogIndex, now: Instant) -> Self {
+        Self {
+            matched: LogIndex::ZERO,
+            next,
+            answered: 0,
+            told: 0,
+            unanswered: 0,
+            attempt: 0,
+            probing: false,
+            fetching: false,
+            heard: now,
+        }
+    }
+
+    const fn begin_anew(&mut self, from: LogIndex) {
+        self.next = from;
+        self.unanswered = 0;
+        self.attempt += 1;
+        self.probing = true;
+    }
+
+    const fn may_send(&self) -> bool {
+        !self.fetching && self.unanswered < if self.probing { 1 } else { WINDOW }
+    }
+
+    /// Takes note of an answer; returns whether sending can go on.
+    fn note(&mut self, attempt: u64, held: Held) -> bool {
+        match held {
+            Held::UpTo(index) => {
+                self.matched = self.matched.max(index);
+                self.next = self.next.max(self.matched.next());
+                self.probing = false;
+                if self.matched.next() == self.next {
+                    // Nothing is missing, so no answer is awaited, even if some were lost.
+                    self.unanswered = 0;
+                    self.attempt += 1;
+                } else if attempt == self.attempt {
+                    self.unanswered = self.unanswered.saturating_sub(1);
+                }
+                true
+            }
+            Held::LacksFrom(index) if attempt == self.attempt => {
+                // A peer without a log file has forgotten everything when it comes back.
+                self.matched = self.matched.min(index.previous());
+                self.begin_anew(index.min(self.next));
+                true
+            }
+            Held::LacksFrom(_) => false,
+        }
+    }
+}
+
+impl Raft {
+    /// Sends a peer what it was not sent yet, as far as its window allows.
+    pub(super) fn send_entries(self: &Rc<Self>, state: &mut State, peer: ReplicaId) {
+        let last = state.log.last();
+        let term = state.term();
+        loop {
+            let Some(leading) = state.leading(term) else {
+                return;
+            };
+            let round = leading.round;
+            let Some(progress) = leading.peers.get_mut(&peer) else {
+                return;
+            };
+            if !progress.may_send() || (progress.next > last && progress.told >= round) {
+                return;
+            }
+            let next = progress.next;
+            let batches = match state.log.since(next, MESSAGE_BYTES) {
+                Stretch::Here(batches) => batches,
+                Stretch::OnDisk(extent) => {
+                    self.fetch_and_send(state, peer, extent);
+                    return;
+                }
+            };
+            if self.send(state, peer, next, &batches) == Sent::No {
+                return;
+            }
+        }
+    }
+
+    /// Has a peer that lags far behind sent what is no longer in memory, off everybody else's path.
+    fn fetch_and_send(self: &Rc<Self>, state: &mut State, peer: ReplicaId, extent: Extent) {
+        let term = state.term();
+        let Some(progress) = state
+            .leading(term)
+            .and_then(|leading| leading.peers.get_mut(&peer))
+        else {
+            return;
+        };
+        progress.fetching = true;
+        let (next, attempt) = (progress.next, progress.attempt);
+        let this = Rc::clone(self);
+        self.env.spawn(async move {
+            let batches = match this.wal.read(&extent).await {
+                Ok(batches) => batches,
+                Err(error) => return this.wal.fail(error),
+            };
+            let mut state = this.state.borrow_mut();
+            let Some(progress) = state
+                .leading(term)
+                .and_then(|leading| leading.peers.get_mut(&peer))
+            else {
+                return;
+            };
+            progress.fetching = false;
+            // Meanwhile the peer may have said that it needs something else.
+            if (progress.next, progress.attempt) != (next, attempt)
+                || this.send(&mut state, peer, next, &batches) == Sent::Yes
+            {
+                this.send_entries(&mut state, peer);
+            }
+        });
+    }
+
+    /// Sends a peer a message without entries, so that it can say what it holds.
+    pub(super) fn send_heartbeat(self: &Rc<Self>, state: &mut State, peer: ReplicaId) {
+        let term = state.term();
+        let Some(leading) = state.leading(term) else {
+            return;
+        };
+        let Some(progress) = leading.peers.get(&peer) else {
+            return;
+        };
+        let next = progress.next;
+        self.send(state, peer, next, &[]);
+    }
+
+    fn send(
+        self: &Rc<Self>,
+        state: &mut State,
+        peer: ReplicaId,
+        next: LogIndex,
+        batches: &[Batch],
+    ) -> Sent {
+        let (term, commit) = (state.term(), state.commit);
+        let previous = next.previous();
+        let previous_term = state
+            .log
+            .term_at(previous)
+            .expect("a leader sends from its own log");
+        let Some(leading) = state.leading(term) else {
+            return Sent::No;
+        };
+        let round = leading.round;
+        let Some(progress) = leading.peers.get_mut(&peer) else {
+            return Sent::No;
+        };
+        let request = AppendRequest {
+            term,
+            previous,
+            previous_term,
+            commit,
+            round,
+        };
+        let mut body = Vec::with_capacity(batches.len() + 2);
+        body.push(request.encode());
+        body.extend(batches.iter().map(|batch| batch.bytes().clone()));
+        let call = self.rpc.call(peer, APPEND, body);
+        if call.error().is_some() {
+            // Not even queued; the next heartbeat that is answered says where to go on.
+            progress.begin_anew(progress.matched.next());
+            return Sent::No;
+        }
+        progress.told = round;
+        if let Some(batch) = batches.last() {
+            progress.next = batch.last().next();
+            progress.unanswered += 1;
+        }
+        let (attempt, has_entries) = (progress.attempt, !batches.is_empty());
+        let this = Rc::clone(self);
+        call.observe(move |result| match result {
+            Ok(bytes) => this.on_append_reply(peer, term, attempt, bytes),
+            Err(_) if has_entries => {
+                let env = this.env.clone();
+                // A call may fail while another is being sent, in the middle of a step.
+                env.spawn(async move { this.on_append_failure(peer, term, attempt) });
+            }
+            Err(_) => {}
+        });
+        Sent::Yes
+    }
+
+    fn on_append_reply(self: &Rc<Self>, peer: ReplicaId, term: Term, attempt: u64, bytes: Bytes) {
+        let Some(reply) = AppendReply::decode(bytes) else {
+            return;
+        };
+        let mut state = self.state.borrow_mut();
+        if reply.term > state.term() {
+            self.follow(&mut state, reply.term);
+            return;
+        }
+        let Some(Leading {
+            peers, in_flight, ..
+        }) = state.leading(term)
+        else {
+            return;
+        };
+        let Some(progress) = peers.get_mut(&peer) else {
+            return;
+        };
+        progress.heard = self.env.now();
+        progress.answered = progress.answered.max(reply.round);
+        let go_on = progress.note(attempt, reply.held);
+        for batch in in_flight {
+            if batch.last <= progress.matched && batch.round <= progress.answered {
+                batch.quorum.vote(peer, Verdict::Accept);
+            }
+        }
+        if go_on {
+            self.send_entries(&mut state, peer);
+        }
+    }
+
+    fn on_append_failure(&self, peer: ReplicaId, term: Term, attempt: u64) {
+        let mut state = self.state.borrow_mut();
+        let progress = state
+            .leading(term)
+            .and_then(|leading| leading.peers.get_mut(&peer));
+        if let Some(progress) = progress.filter(|progress| progress.attempt == attempt) {
+            progress.begin_anew(progress.matched.next());
+        }
+    }
+}
+
+/// Whether a message was at least queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Yes,
+    No,
+}

@@ -1,0 +1,223 @@
+//! What replicas say to each other. Every message begins with its sender's term; batches of entries follow an
+//! [`AppendRequest`] in the form in which they are stored.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::types::{LogIndex, Term};
+
+/// The number of the call that carries a [`VoteRequest`].
+pub const VOTE: u8 = 1;
+/// The number of the call that carries an [`AppendRequest`].
+pub const APPEND: u8 = 2;
+
+/// Whether an election is real.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ballot {
+    /// Would you vote for me? Nobody's state changes.
+    Pre,
+    /// Vote for me.
+    Real,
+}
+
+/// A candidate asks for a vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VoteRequest {
+    /// The term to be elected for.
+    pub term: Term,
+    /// Whether it is real.
+    pub ballot: Ballot,
+    /// The end of the candidate's log.
+    pub last_index: LogIndex,
+    /// The term of its last entry.
+    pub last_term: Term,
+}
+
+/// The answer to a [`VoteRequest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VoteReply {
+    /// The voter's term.
+    pub term: Term,
+    /// Whether the candidate has its vote.
+    pub granted: bool,
+}
+
+/// A leader extends the log, or says that it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendRequest {
+    /// The leader's term.
+    pub term: Term,
+    /// The position before the entries that follow.
+    pub previous: LogIndex,
+    /// The term of the entry there.
+    pub previous_term: Term,
+    /// Up to where the leader has committed.
+    pub commit: LogIndex,
+    /// The leader's latest round; an answer shows that it still led when that round began.
+    pub round: u64,
+}
+
+/// The answer to an [`AppendRequest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendReply {
+    /// The follower's term.
+    pub term: Term,
+    /// The round of the request.
+    pub round: u64,
+    /// What the follower holds.
+    pub held: Held,
+}
+
+/// What a follower holds of its leader's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Everything up to here, durably.
+    UpTo(LogIndex),
+    /// Not what precedes the entries sent; the leader should send from here.
+    LacksFrom(LogIndex),
+}
+
+impl VoteRequest {
+    /// The message's bytes.
+    pub fn encode(&self) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(25);
+        bytes.put_u64_le(self.term.0);
+        bytes.put_u8(u8::from(self.ballot == Ballot::Real));
+        bytes.put_u64_le(self.last_index.0);
+        bytes.put_u64_le(self.last_term.0);
+        bytes.freeze()
+    }
+
+    /// Reads a message; `None` if it is not one.
+    pub fn decode(mut bytes: Bytes) -> Option<Self> {
+        Some(Self {
+            term: Term(bytes.try_get_u64_le().ok()?),
+            ballot: if bytes.try_get_u8().ok()? == 0 {
+                Ballot::Pre
+            } else {
+                Ballot::Real
+            },
+            last_index: LogIndex(bytes.try_get_u64_le().ok()?),
+            last_term: Term(bytes.try_get_u64_le().ok()?),
+        })
+    }
+}
+
+impl VoteReply {
+    /// The message's bytes.
+    pub fn encode(&self) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(9);
+        bytes.put_u64_le(self.term.0);
+        bytes.put_u8(u8::from(self.granted));
+        bytes.freeze()
+    }
+
+    /// Reads a message; `None` if it is not one.
+    pub fn decode(mut bytes: Bytes) -> Option<Self> {
+        Some(Self {
+            term: Term(bytes.try_get_u64_le().ok()?),
+            granted: bytes.try_get_u8().ok()? == 1,
+        })
+    }
+}
+
+impl AppendRequest {
+    /// The message's bytes; batches follow.
+    pub fn encode(&self) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(40);
+        for number in [
+            self.term.0,
+            self.previous.0,
+            self.previous_term.0,
+            self.commit.0,
+            self.round,
+        ] {
+            bytes.put_u64_le(number);
+        }
+        bytes.freeze()
+    }
+
+    /// Takes the message off the bytes and leaves the batches; `None` if it is not one.
+    pub fn take(bytes: &mut Bytes) -> Option<Self> {
+        Some(Self {
+            term: Term(bytes.try_get_u64_le().ok()?),
+            previous: LogIndex(bytes.try_get_u64_le().ok()?),
+            previous_term: Term(bytes.try_get_u64_le().ok()?),
+            commit: LogIndex(bytes.try_get_u64_le().ok()?),
+            round: bytes.try_get_u64_le().ok()?,
+        })
+    }
+}
+
+impl AppendReply {
+    /// The message's bytes.
+    pub fn encode(&self) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(25);
+        bytes.put_u64_le(self.term.0);
+        bytes.put_u64_le(self.round);
+        let (kind, index) = match self.held {
+            Held::UpTo(index) => (1, index),
+            Held::LacksFrom(index) => (0, index),
+        };
+        bytes.put_u8(kind);
+        bytes.put_u64_le(index.0);
+        bytes.freeze()
+    }
+
+    /// Reads a message; `None` if it is not one.
+    pub fn decode(mut bytes: Bytes) -> Option<Self> {
+        let (term, round) = (
+            Term(bytes.try_get_u64_le().ok()?),
+            bytes.try_get_u64_le().ok()?,
+        );
+        let kind = bytes.try_get_u8().ok()?;
+        let index = LogIndex(bytes.try_get_u64_le().ok()?);
+        let held = if kind == 1 {
+            Held::UpTo(index)
+        } else {
+            Held::LacksFrom(index)
+        };
+        Some(Self { term, round, held })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_survive_the_wire() {
+        let ask = VoteRequest {
+            term: Term(1),
+            ballot: Ballot::Real,
+            last_index: LogIndex(2),
+            last_term: Term(3),
+        };
+        assert_eq!(VoteRequest::decode(ask.encode()), Some(ask));
+        let vote = VoteReply {
+            term: Term(4),
+            granted: true,
+        };
+        assert_eq!(VoteReply::decode(vote.encode()), Some(vote));
+        for held in [Held::UpTo(LogIndex(5)), Held::LacksFrom(LogIndex(6))] {
+            let reply = AppendReply {
+                term: Term(7),
+                round: 8,
+                held,
+            };
+            assert_eq!(AppendReply::decode(reply.encode()), Some(reply));
+        }
+        let append = AppendRequest {
+            term: Term(9),
+            previous: LogIndex(10),
+            previous_term: Term(11),
+            commit: LogIndex(12),
+            round: 13,
+        };
+        let mut bytes = BytesMut::from(&append.encode()[..]);
+        bytes.put_slice(b"rest");
+        let mut bytes = bytes.freeze();
+        assert_eq!(AppendRequest::take(&mut bytes), Some(append));
+        assert_eq!(&bytes[..], b"rest");
+        assert_eq!(AppendRequest::take(&mut bytes), None);
+    }
+}

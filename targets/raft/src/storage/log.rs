@@ -1,0 +1,348 @@
+//! The log: where every batch lies, and the latest of them in memory.
+
+use std::collections::VecDeque;
+
+use super::batch::Batch;
+use super::wal::{Extent, Lsn, Piece};
+use crate::types::{LogIndex, Term};
+
+/// The log of one replica: for each batch its place and, for the latest ones, its bytes.
+#[derive(Debug, Default)]
+pub struct Log {
+    slots: VecDeque<Slot>,
+    /// How many of the first slots are only on disk.
+    on_disk: usize,
+    /// Bytes of the batches in memory.
+    in_memory: usize,
+}
+
+/// One batch, or what a later leader has left of it.
+#[derive(Debug)]
+struct Slot {
+    term: Term,
+    first: LogIndex,
+    last: LogIndex,
+    /// The place after its record in the log file.
+    end: Lsn,
+    /// The length of that record.
+    length: usize,
+    batch: Option<Batch>,
+}
+
+/// Some consecutive entries.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stretch {
+    /// They are in memory; none if there are none.
+    Here(Vec<Batch>),
+    /// They are to be read from the log file.
+    OnDisk(Extent),
+}
+
+impl Log {
+    /// The position of the last entry.
+    pub fn last(&self) -> LogIndex {
+        self.slots.back().map_or(LogIndex::ZERO, |slot| slot.last)
+    }
+
+    /// The term of the last entry.
+    pub fn last_term(&self) -> Term {
+        self.slots.back().map_or(Term::default(), |slot| slot.term)
+    }
+
+    /// The term of the entry at `index`; of position zero it is zero; `None` beyond the end.
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        if index == LogIndex::ZERO {
+            return Some(Term::default());
+        }
+        Some(self.slots[self.holder(index)?].term)
+    }
+
+    /// The first position whose entry has the same term as the one at `index`.
+    pub fn first_of_term_at(&self, index: LogIndex) -> LogIndex {
+        let Some(holder) = self.holder(index) else {
+            return self.last().next();
+        };
+        let term = self.slots[holder].term;
+        let first = self.slots.partition_point(|slot| slot.term < term);
+        self.slots[first].first
+    }
+
+    /// Which slot holds `index`.
+    fn holder(&self, index: LogIndex) -> Option<usize> {
+        if index > self.last() || index == LogIndex::ZERO {
+            return None;
+        }
+        // Most questions are about the last batch.
+        let last = self.slots.len() - 1;
+        if self.slots[last].first <= index {
+            return Some(last);
+        }
+        Some(self.slots.partition_point(|slot| slot.last < index))
+    }
+
+    /// Appends a batch that begins right after the end; its record ends at `end` in the log file.
+    ///
+    /// # Panics
+    ///
+    /// If it does not begin there.
+    pub fn append(&mut self, batch: Batch, end: Lsn) {
+        assert_eq!(batch.first(), self.last().next(), "a log has no holes");
+        let (term, first, last, length) = (
+            batch.term(),
+            batch.first(),
+            batch.last(),
+            batch.bytes().len(),
+        );
+        self.in_memory += length;
+        self.slots.push_back(Slot {
+            term,
+            first,
+            last,
+            end,
+            length,
+            batch: Some(batch),
+        });
+    }
+
+    /// Removes the entry at `index` and all after it.
+    pub fn truncate_from(&mut self, index: LogIndex) {
+        while self.slots.back().is_some_and(|slot| slot.first >= index) {
+            if let Some(Slot {
+                batch: Some(batch), ..
+            }) = self.slots.pop_back()
+            {
+                self.in_memory -= batch.bytes().len();
+            }
+        }
+        self.on_disk = self.on_disk.min(self.slots.len());
+        let Some(slot) = self.slots.back_mut().filter(|slot| slot.last >= index) else {
+            return;
+        };
+        slot.last = index.previous();
+        if let Some(batch) = slot.batch.take() {
+            let kept = batch.ending_before(index);
+            self.in_memory = self.in_memory - batch.bytes().len() + kept.bytes().len();
+            slot.batch = Some(kept);
+        }
+    }
+
+    /// Forgets the bytes of the oldest batches until at most `budget` are in memory, but none that are not `durable`.
+    pub fn shrink(&mut self, durable: Lsn, budget: usize) {
+        while self.in_memory > budget {
+            let Some(slot) = self
+                .slots
+                .get_mut(self.on_disk)
+                .filter(|slot| slot.end <= durable)
+            else {
+                return;
+            };
+            if let Some(batch) = slot.batch.take() {
+                self.in_memory -= batch.bytes().len();
+            }
+            self.on_disk += 1;
+        }
+    }
+
+    /// The part of `batch` that the log lacks, if any, and where it begins. Entries that contradict it are to be
+    /// removed from there on.
+    pub fn missing(&self, batch: &Batch) -> Option<LogIndex> {
+        let mut index = batch.first();
+        while index <= batch.last() {
+            let Some(holder) = self.holder(index) else {
+                return Some(index);
+            };
+            let held = &self.slots[holder];
+            if held.term != batch.term() {
+                return Some(index);
+            }
+            index = held.last.next();
+        }
+        None
+    }
+
+    /// What follows from `index` on: at least one batch if there is any, and then up to `bytes`.
+    pub fn since(&self, index: LogIndex, bytes: usize) -> Stretch {
+        let Some(holder) = self.holder(index) else {
+            return Stretch::Here(Vec::new());
+        };
+        if holder < self.on_disk {
+            return Stretch::OnDisk(self.extent(holder, index, bytes));
+        }
+        let mut found = Vec::new();
+        let mut size = 0;
+        for batch in self
+            .slots
+            .range(holder..)
+            .filter_map(|slot| slot.batch.as_ref())
+        {
+            let batch = if found.is_empty() {
+                batch.starting_at(index)
+            } else {
+                batch.clone()
+            };
+            size += batch.bytes().len();
+            if size > bytes && !found.is_empty() {
+                break;
+            }
+            found.push(batch);
+        }
+        Stretch::Here(found)
+    }
+
+    /// Records that follow each other in the log file, from the one that holds `index`.
+    fn extent(&self, holder: usize, index: LogIndex, bytes: usize) -> Extent {
+        let mut pieces = Vec::new();
+        let (mut size, mut end) = (0, None);
+        for slot in self.slots.range(holder..self.on_disk) {
+            let start = slot.end.0 - slot.length as u64;
+            size += slot.length;
+            // Something else lies between, or it is enough.
+            if end.is_some_and(|end| end != start) || (size > bytes && !pieces.is_empty()) {
+                break;
+            }
+            end = Some(slot.end.0);
+            pieces.push(Piece {
+                length: slot.length,
+                first: slot.first.max(index),
+                last: slot.last,
+            });
+        }
+        let first = &self.slots[holder];
+        Extent {
+            start: Lsn(first.end.0 - first.length as u64),
+            pieces,
+        }
+    }
+
+    /// Calls `see` with each entry after `after`, and its bytes if they are in memory.
+    pub fn visit(&self, after: LogIndex, mut see: impl FnMut(LogIndex, Term, Option<&[u8]>)) {
+        for slot in self.slots.iter().filter(|slot| slot.last > after) {
+            let mut entries = slot.batch.as_ref().map(Batch::entries);
+            for index in slot.first.0..=slot.last.0 {
+                let entry = entries.as_mut().and_then(Iterator::next);
+                if index > after.0 {
+                    see(LogIndex(index), slot.term, entry);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BufMut;
+
+    use super::super::BatchBuilder;
+    use super::*;
+
+    fn batch(term: u64, first: u64, count: usize) -> Batch {
+        let mut builder = BatchBuilder::default();
+        for _ in 0..count {
+            builder.push(|bytes| bytes.put_u64(term));
+        }
+        builder.finish(Term(term), LogIndex(first))
+    }
+
+    fn log() -> Log {
+        let mut log = Log::default();
+        let mut end = 0;
+        for batch in [
+            batch(1, 1, 3),
+            batch(2, 4, 1),
+            batch(2, 5, 4),
+            batch(4, 9, 2),
+        ] {
+            end += batch.bytes().len() as u64;
+            log.append(batch, Lsn(end));
+        }
+        log
+    }
+
+    fn terms(log: &Log) -> Vec<u64> {
+        let mut terms = Vec::new();
+        log.visit(LogIndex::ZERO, |_, term, _| terms.push(term.0));
+        terms
+    }
+
+    fn positions(stretch: &Stretch) -> Vec<(u64, u64)> {
+        match stretch {
+            Stretch::Here(batches) => batches
+                .iter()
+                .map(|batch| (batch.first().0, batch.last().0))
+                .collect(),
+            Stretch::OnDisk(extent) => extent
+                .pieces
+                .iter()
+                .map(|piece| (piece.first.0, piece.last.0))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn every_position_has_the_term_of_its_batch() {
+        let log = log();
+        let found: Vec<_> = (0..=11)
+            .map(|index| log.term_at(LogIndex(index)).map(|term| term.0))
+            .collect();
+        let expected = [0, 1, 1, 1, 2, 2, 2, 2, 2, 4, 4].map(Some);
+        assert_eq!(found[..11], expected);
+        assert_eq!(found[11], None);
+        assert_eq!(log.first_of_term_at(LogIndex(7)), LogIndex(4));
+    }
+
+    #[test]
+    fn a_log_is_cut_within_batches_and_between_them() {
+        for budget in [usize::MAX, 100, 0] {
+            for length in 0..=10 {
+                let mut log = log();
+                log.shrink(Lsn(u64::MAX), budget);
+                log.truncate_from(LogIndex(length + 1));
+                assert_eq!(log.last(), LogIndex(length));
+                assert_eq!(
+                    terms(&log),
+                    [1, 1, 1, 2, 2, 2, 2, 2, 4, 4][..usize::try_from(length).unwrap()]
+                );
+                log.append(batch(7, length + 1, 2), Lsn(1000));
+                assert_eq!(
+                    positions(&log.since(LogIndex(length + 2), 0)),
+                    [(length + 2, length + 2)]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_batch_adds_is_found() {
+        let log = log();
+        assert_eq!(log.missing(&batch(2, 4, 5)), None);
+        assert_eq!(
+            log.missing(&batch(2, 4, 6)),
+            Some(LogIndex(9)),
+            "contradicted at 9"
+        );
+        assert_eq!(log.missing(&batch(4, 9, 3)), Some(LogIndex(11)));
+        assert_eq!(log.missing(&batch(3, 2, 3)), Some(LogIndex(2)));
+    }
+
+    #[test]
+    fn what_follows_is_bounded_but_never_nothing() {
+        let mut log = log();
+        for budget in [usize::MAX, 0] {
+            log.shrink(Lsn(u64::MAX), budget);
+            assert_eq!(positions(&log.since(LogIndex(2), 0)), [(2, 3)]);
+            let all = log.since(LogIndex(2), usize::MAX);
+            assert_eq!(positions(&all), [(2, 3), (4, 4), (5, 8), (9, 10)]);
+            assert_eq!(matches!(all, Stretch::OnDisk(_)), budget == 0);
+            assert_eq!(positions(&log.since(LogIndex(11), usize::MAX)), []);
+        }
+    }
+
+    #[test]
+    fn only_what_is_durable_leaves_memory() {
+        let mut log = log();
+        let second = log.slots[1].end;
+        log.shrink(second, 0);
+        assert!(matches!(log.since(LogIndex(4), 0), Stretch::OnDisk(_)));
+        assert!(matches!(log.since(LogIndex(5), 0), Stretch::Here(_)));
+    }
+}

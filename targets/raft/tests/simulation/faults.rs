@@ -1,0 +1,152 @@
+//! What goes wrong, at random.
+
+use std::time::Duration;
+
+use depfast::sim::{DiskFault, DiskSpeed, Link};
+use depfast::{Env, Rng};
+use depfast_raft::ReplicaId;
+use kv::{Role, Status};
+
+use crate::cluster::Cluster;
+
+pub(crate) struct Faults {
+    pub(crate) cluster: Cluster,
+    pub(crate) env: Env,
+    pub(crate) rng: Rng,
+    /// Whether disks may forget what they were told to flush: no protocol survives that.
+    pub(crate) disks_lie: bool,
+}
+
+impl Faults {
+    /// Something new goes wrong, or right, every few hundred milliseconds.
+    pub(crate) async fn run(mut self) {
+        if self.disks_lie {
+            for id in &self.cluster.ids {
+                self.cluster
+                    .sim
+                    .set_disk_fault(*id, DiskFault::IgnoresFlush);
+            }
+        }
+        loop {
+            let pause = self
+                .rng
+                .duration(&(Duration::from_millis(20)..Duration::from_millis(400)));
+            self.env.timeout("calm", pause).await;
+            self.happen();
+        }
+    }
+
+    fn happen(&mut self) {
+        let sim = self.cluster.sim.clone();
+        let victim = self.victim();
+        match self.rng.below(0..12) {
+            0 | 1 => self.crash(victim),
+            2 if self.rng.chance(0.3) => {
+                for id in self.cluster.ids.clone() {
+                    self.crash(id);
+                }
+            }
+            2 | 3 => {
+                let island: Vec<_> = self
+                    .cluster
+                    .ids
+                    .iter()
+                    .copied()
+                    .filter(|_| self.rng.chance(0.4))
+                    .collect();
+                sim.partition(&island);
+            }
+            10 | 11 => {
+                // Clients still reach a leader that its peers do not.
+                let leads = |status: &Status| status.role == Role::Leader;
+                let leader = self.cluster.statuses().into_iter().find(leads);
+                sim.partition(
+                    &leader
+                        .map(|leader| leader.id)
+                        .into_iter()
+                        .collect::<Vec<_>>(),
+                );
+            }
+            4 => sim.partition(&[]),
+            5 => sim.set_default_link(self.link()),
+            6 => {
+                let other = self.victim();
+                sim.set_link(victim, other, self.link());
+            }
+            7 => sim.reset_links(),
+            8 => {
+                let slow = Duration::from_millis(self.rng.below(1..80));
+                sim.set_disk_speed(
+                    victim,
+                    DiskSpeed {
+                        access: slow / 10..slow,
+                        flush: slow..slow * 2,
+                    },
+                );
+            }
+            _ if !self.disks_lie => {
+                // The replica stops at its next write; whoever restarts it has a new disk controller.
+                sim.set_disk_fault(
+                    victim,
+                    if self.rng.chance(0.5) {
+                        DiskFault::Error
+                    } else {
+                        DiskFault::Full
+                    },
+                );
+                self.restart_later(victim);
+            }
+            _ => {}
+        }
+    }
+
+    fn victim(&mut self) -> ReplicaId {
+        let ids = &self.cluster.ids;
+        ids[usize::try_from(self.rng.below(0..ids.len() as u64)).unwrap()]
+    }
+
+    fn crash(&mut self, id: ReplicaId) {
+        self.cluster.crash(id);
+        self.restart_later(id);
+    }
+
+    fn restart_later(&mut self, id: ReplicaId) {
+        let pause = self
+            .rng
+            .duration(&(Duration::from_millis(5)..Duration::from_millis(600)));
+        let (env, cluster, lies) = (self.env.clone(), self.cluster.clone(), self.disks_lie);
+        self.env.spawn(async move {
+            env.timeout("restart", pause).await;
+            if !lies {
+                cluster.sim.set_disk_fault(id, DiskFault::None);
+            }
+            if !cluster.sim.is_up(id) {
+                cluster.start_replica(id);
+            }
+        });
+    }
+
+    fn link(&mut self) -> Link {
+        let slowest = Duration::from_micros(self.rng.below(200..40_000));
+        Link {
+            delay: slowest / 20..slowest,
+            loss: self.rng.below(0..20) as f64 / 100.0,
+            duplication: self.rng.below(0..20) as f64 / 100.0,
+        }
+    }
+}
+
+/// Takes all faults away and starts whatever is down.
+pub(crate) fn heal(cluster: &Cluster) {
+    let sim = &cluster.sim;
+    sim.partition(&[]);
+    sim.reset_links();
+    sim.set_default_link(Link::default());
+    for id in &cluster.ids {
+        sim.set_disk_fault(*id, DiskFault::None);
+        sim.set_disk_speed(*id, DiskSpeed::default());
+        if !sim.is_up(*id) {
+            cluster.start_replica(*id);
+        }
+    }
+}
