@@ -1,19 +1,25 @@
 //! One trial: deploy the target, drive load, inject faults at their moments, record all of it.
 //!
 //! - `deploy`: members of the target on their nodes, ready and with known roles;
+//! - `attempt`: the trial as a whole, from the deployment to its verdict;
+//! - `load`: the load worker, started and understood;
 //! - `drive`: the loop from the start of load to its end;
+//! - `hear`: what the loop hears, and what it makes of it;
 //! - `fault`: one fault's way through a trial: probed, injected, probed, cleared, probed;
 //! - `roles`: who is what by the members' own accounts;
 //! - `recorder`: the files of the trial, in the trial's time.
 
+mod attempt;
 mod deploy;
 mod drive;
 mod error;
 mod fault;
+mod hear;
 mod live;
+mod load;
 mod recorder;
 mod roles;
 
-pub use drive::{Trial, run};
+pub use attempt::{Trial, run};
 pub use error::TrialError;
 pub use live::Live;
