@@ -16,5 +16,5 @@ pub mod store;
 
 pub use command::Command;
 pub use front::{Front, Limits, Ticket};
-pub use replica::{Refusal, Replica, Role, Status};
+pub use replica::{MemberChange, MemberInfo, Refusal, Replica, Role, Status};
 pub use store::{Query, Store};

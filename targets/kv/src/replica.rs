@@ -20,6 +20,47 @@ pub trait Replica {
 
     /// What the replica is and knows now.
     fn status(&self) -> Status;
+
+    /// Changes who belongs to the group (`DF.MEMBER ADD|REMOVE`). Its ticket is answered with `OK` when the change is
+    /// committed. A member that is added gets what it lacks first, so that may take long.
+    fn change_members(&self, change: MemberChange, ticket: Ticket) {
+        let _unused = change;
+        ticket.refuse(Refusal::Rejected("this system cannot change its members"));
+    }
+
+    /// The members as this replica knows them, by id (`DF.MEMBER LIST`).
+    fn members(&self) -> Vec<MemberInfo> {
+        Vec::new()
+    }
+}
+
+/// A change of the group, by one member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberChange {
+    /// Takes a new member in; it must already run, started to join.
+    Add {
+        /// Its number, never used before.
+        id: NodeId,
+        /// Where its peers reach it, `host:port`.
+        peer: String,
+        /// Where clients reach it, `host:port`.
+        client: String,
+    },
+    /// Leaves a member out.
+    Remove(NodeId),
+}
+
+/// One member of the group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberInfo {
+    /// Its number.
+    pub id: NodeId,
+    /// Where its peers reach it, `host:port`.
+    pub peer: String,
+    /// Where clients reach it, `host:port`.
+    pub client: String,
+    /// Whether it counts in quorums; one that does not is still learning.
+    pub voter: bool,
 }
 
 /// What a replica is to its group.
@@ -93,4 +134,8 @@ pub enum Refusal {
     Busy,
     /// Leadership was lost meanwhile: the request may or may not have taken effect, or may still.
     Unknown,
+    /// The disk is full: changes are refused until there is room, questions are answered. The request had no effect.
+    NoSpace,
+    /// It cannot be done, for this reason. The request had no effect.
+    Rejected(&'static str),
 }

@@ -21,6 +21,11 @@ impl Ticket {
         Connection::answer(&self.connection, self.turn, write);
     }
 
+    /// Answers that it was done.
+    pub fn ok(self) {
+        self.answer(|out| encode::simple(out, "OK"));
+    }
+
     /// Answers with an error that says what the client can do.
     pub fn refuse(self, refusal: Refusal) {
         let shared = Rc::clone(self.connection.shared());
@@ -37,6 +42,13 @@ impl Ticket {
                     "UNKNOWN leadership was lost: the request may or may not take effect",
                 );
             }
+            Refusal::NoSpace => {
+                encode::error(
+                    out,
+                    "MISCONF the leader's disk is full: writes are refused until there is room, reads are served",
+                );
+            }
+            Refusal::Rejected(reason) => encode::error(out, &format!("ERR {reason}")),
         });
     }
 }
