@@ -47,6 +47,9 @@ pub(crate) trait Backend {
 /// Carries frames to peers, without ever waiting for one.
 pub(crate) trait Transport {
     fn send(&self, to: NodeId, frame: Frame) -> Result<(), SendError>;
+    /// Keeps a connection to `id` from now on; it replaces an earlier one.
+    fn add_peer(&self, id: NodeId, address: String);
+    fn remove_peer(&self, id: NodeId);
 }
 
 /// A framed message: the four-byte length first, then header and body in pieces.

@@ -1,6 +1,7 @@
 //! The environment of a process on Linux: tokio on one thread, I/O threads for files, timers by timerfd.
 
 mod clock;
+mod connection;
 mod coroutine;
 mod disk;
 mod peers;

@@ -1,30 +1,31 @@
-//! Connections between nodes. Each node dials each peer and sends everything it has to say over that connection, calls
-//! and answers alike; what it hears comes over the connections that its peers dialled.
+//! Connections between nodes. Each node dials each of its peers and sends everything it has to say over that
+//! connection, calls and answers alike. Who calls without being a peer is answered over the connection it dialled.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
+use super::connection::{Outbox, converse, greet};
 use super::coroutine::Panics;
-use super::queue::Queue;
 use crate::env::{Frame, Inbox, LocalFuture, SendError, Transport};
 use crate::id::NodeId;
 use crate::rpc::Endpoint;
 
 /// What a dialling node says first, before its id.
 const MAGIC: &[u8; 4] = b"DPF1";
-/// No frame of any protocol here is larger; a larger one is not a peer.
-const FRAME_LIMIT: usize = 64 << 20;
-/// How much one peer may make us handle before others get their turn.
-const READ_BUDGET: usize = 256 << 10;
-const READ_AHEAD: usize = 64 << 10;
+/// Connections that others may have open to this node; each costs a bounded buffer.
+const ACCEPTED: usize = 256;
+/// How long one that has dialled may take to say who it is.
+const HELLO_LIMIT: Duration = Duration::from_secs(10);
 const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 const LAST_BACKOFF: Duration = Duration::from_millis(500);
 
@@ -34,171 +35,167 @@ pub(super) async fn join(
     panics: Panics,
 ) -> io::Result<Rc<dyn Transport>> {
     let listener = TcpListener::bind(&endpoint.listen).await?;
-    let start = |coroutine: LocalFuture<()>| {
-        tokio::task::spawn_local(panics.guard(coroutine));
-    };
-    let mut peers = BTreeMap::new();
+    let peers = Rc::new_cyclic(|this| Peers {
+        this: this.clone(),
+        me: endpoint.me,
+        queue_bytes: endpoint.queue_bytes,
+        inbox,
+        panics,
+        dialled: RefCell::default(),
+        accepted: RefCell::default(),
+    });
     for (id, address) in endpoint.peers {
-        let peer = Rc::new(Peer {
-            id,
-            address,
-            queue: RefCell::new(Queue::new(endpoint.queue_bytes)),
-            connected: Cell::new(false),
-            filled: Notify::new(),
-        });
-        start(Box::pin(dial(
-            endpoint.me,
-            Rc::clone(&peer),
-            Rc::clone(&inbox),
-        )));
-        peers.insert(id, peer);
+        peers.add_peer(id, address);
     }
-    let known: Vec<_> = peers.keys().copied().collect();
-    start(Box::pin(accept(listener, known, inbox, panics.clone())));
-    Ok(Rc::new(Peers(peers)))
+    let accepting = Rc::clone(&peers);
+    peers.spawn(Box::pin(async move { accepting.accept(listener).await }));
+    Ok(peers)
 }
 
-struct Peers(BTreeMap<NodeId, Rc<Peer>>);
+struct Peers {
+    this: Weak<Self>,
+    me: NodeId,
+    queue_bytes: usize,
+    inbox: Rc<dyn Inbox>,
+    panics: Panics,
+    /// Connections that this node has opened, or tries to open.
+    dialled: RefCell<BTreeMap<NodeId, Dialled>>,
+    /// The latest connection that each other node has opened.
+    accepted: RefCell<BTreeMap<NodeId, Accepted>>,
+}
+
+struct Dialled {
+    peer: Rc<Peer>,
+    task: AbortHandle,
+}
 
 struct Peer {
     id: NodeId,
     address: String,
-    queue: RefCell<Queue>,
+    outbox: Outbox,
     connected: Cell<bool>,
-    filled: Notify,
+}
+
+struct Accepted {
+    outbox: Rc<Outbox>,
+    /// Dropped when a later connection takes its place.
+    _superseded: tokio::sync::oneshot::Sender<()>,
 }
 
 impl Transport for Peers {
     fn send(&self, to: NodeId, frame: Frame) -> Result<(), SendError> {
-        let peer = self
-            .0
-            .get(&to)
-            .filter(|peer| peer.connected.get())
-            .ok_or(SendError::Disconnected)?;
-        peer.queue.borrow_mut().push(frame)?;
-        peer.filled.notify_one();
-        Ok(())
+        let dialled = self.dialled.borrow();
+        if let Some(dialled) = dialled.get(&to).filter(|it| it.peer.connected.get()) {
+            return dialled.peer.outbox.push(frame);
+        }
+        match self.accepted.borrow().get(&to) {
+            Some(accepted) => accepted.outbox.push(frame),
+            None => Err(SendError::Disconnected),
+        }
+    }
+
+    fn add_peer(&self, id: NodeId, address: String) {
+        self.remove_peer(id);
+        let Some(this) = self.this.upgrade() else {
+            return;
+        };
+        let peer = Rc::new(Peer {
+            id,
+            address,
+            outbox: Outbox::new(self.queue_bytes),
+            connected: Cell::new(false),
+        });
+        let dialling = Rc::clone(&peer);
+        let task = self.spawn(Box::pin(async move { this.dial(&dialling).await }));
+        self.dialled.borrow_mut().insert(id, Dialled { peer, task });
+    }
+
+    fn remove_peer(&self, id: NodeId) {
+        let removed = self.dialled.borrow_mut().remove(&id);
+        if let Some(removed) = removed {
+            removed.task.abort();
+        }
     }
 }
 
-async fn dial(me: NodeId, peer: Rc<Peer>, inbox: Rc<dyn Inbox>) {
-    let mut backoff = FIRST_BACKOFF;
-    loop {
-        if let Ok(mut stream) = TcpStream::connect(&peer.address).await
-            && stream.set_nodelay(true).is_ok()
-        {
-            backoff = FIRST_BACKOFF;
-            peer.connected.set(true);
-            let _reason = send_all(me, &peer, &mut stream).await;
-            peer.connected.set(false);
-            peer.queue.borrow_mut().clear();
-            inbox.disconnected(peer.id);
+impl Peers {
+    fn spawn(&self, coroutine: LocalFuture<()>) -> AbortHandle {
+        tokio::task::spawn_local(self.panics.guard(coroutine)).abort_handle()
+    }
+
+    async fn dial(&self, peer: &Peer) {
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            if let Ok(mut stream) = TcpStream::connect(&peer.address).await
+                && stream.set_nodelay(true).is_ok()
+                && greet(&stream, self.hello()).await.is_ok()
+            {
+                backoff = FIRST_BACKOFF;
+                peer.connected.set(true);
+                let _reason = converse(&mut stream, peer.id, &peer.outbox, &self.inbox).await;
+                peer.connected.set(false);
+                peer.outbox.clear();
+                self.inbox.disconnected(peer.id);
+            }
+            pause(backoff).await;
+            backoff = (backoff * 2).min(LAST_BACKOFF);
         }
-        pause(backoff).await;
-        backoff = (backoff * 2).min(LAST_BACKOFF);
+    }
+
+    fn hello(&self) -> Bytes {
+        [&MAGIC[..], &self.me.0.to_le_bytes()].concat().into()
+    }
+
+    async fn accept(self: Rc<Self>, listener: TcpListener) {
+        let places = Arc::new(Semaphore::new(ACCEPTED));
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of descriptors, most likely: wait until there are some again.
+                pause(LAST_BACKOFF).await;
+                continue;
+            };
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                // Whoever it is comes back later.
+                continue;
+            };
+            let this = Rc::clone(&self);
+            self.spawn(Box::pin(async move {
+                let _reason = this.receive(stream).await;
+                drop(place);
+            }));
+        }
+    }
+
+    async fn receive(&self, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut hello = [0; 8];
+        tokio::time::timeout(HELLO_LIMIT, stream.read_exact(&mut hello)).await??;
+        let [m, a, g, i, id @ ..] = hello;
+        let peer = NodeId(u32::from_le_bytes(id));
+        if [m, a, g, i] != *MAGIC || peer == self.me {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let outbox = Rc::new(Outbox::new(self.queue_bytes));
+        let (superseded, later) = tokio::sync::oneshot::channel();
+        let accepted = Accepted {
+            outbox: Rc::clone(&outbox),
+            _superseded: superseded,
+        };
+        let old = self.accepted.borrow_mut().insert(peer, accepted);
+        drop(old);
+        let result = tokio::select! {
+            ended = converse(&mut stream, peer, &outbox, &self.inbox) => ended,
+            _ = later => Ok(()),
+        };
+        self.accepted
+            .borrow_mut()
+            .retain(|_, accepted| !Rc::ptr_eq(&accepted.outbox, &outbox));
+        self.inbox.disconnected(peer);
+        result
     }
 }
 
 async fn pause(delay: Duration) {
     // The runtime's own timer is enough for a pause that nothing waits for.
     tokio::time::sleep(delay).await;
-}
-
-async fn send_all(me: NodeId, peer: &Peer, stream: &mut TcpStream) -> io::Result<()> {
-    let mut hello = MAGIC.to_vec();
-    hello.extend_from_slice(&me.0.to_le_bytes());
-    let (mut from_peer, to_peer) = stream.split();
-    let mut unsent = Queue::new(usize::MAX);
-    unsent
-        .push(vec![hello.into()])
-        .expect("an empty queue takes anything");
-    let mut nothing = [0];
-    loop {
-        let sent = if unsent.is_empty() {
-            peer.queue
-                .borrow_mut()
-                .drain(|slices| to_peer.try_write_vectored(slices))
-        } else {
-            unsent.drain(|slices| to_peer.try_write_vectored(slices))
-        };
-        match sent {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => to_peer.writable().await?,
-            Err(error) => return Err(error),
-        }
-        if unsent.is_empty() && peer.queue.borrow().is_empty() {
-            tokio::select! {
-                () = peer.filled.notified() => {}
-                // The peer sends nothing on this connection, so any end of a read is the end of the connection.
-                _ = from_peer.read(&mut nothing) => return Ok(()),
-            }
-        }
-    }
-}
-
-async fn accept(listener: TcpListener, known: Vec<NodeId>, inbox: Rc<dyn Inbox>, panics: Panics) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, most likely: wait until there are some again.
-            pause(LAST_BACKOFF).await;
-            continue;
-        };
-        let (known, inbox) = (known.clone(), Rc::clone(&inbox));
-        tokio::task::spawn_local(panics.guard(Box::pin(async move {
-            let _reason = receive_all(stream, &known, &inbox).await;
-        })));
-    }
-}
-
-async fn receive_all(
-    mut stream: TcpStream,
-    known: &[NodeId],
-    inbox: &Rc<dyn Inbox>,
-) -> io::Result<()> {
-    let mut hello = [0; 8];
-    stream.read_exact(&mut hello).await?;
-    let [m, a, g, i, id @ ..] = hello;
-    let peer = NodeId(u32::from_le_bytes(id));
-    if [m, a, g, i] != *MAGIC || !known.contains(&peer) {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let result = receive_frames(&mut stream, peer, inbox).await;
-    inbox.disconnected(peer);
-    result
-}
-
-async fn receive_frames(
-    stream: &mut TcpStream,
-    peer: NodeId,
-    inbox: &Rc<dyn Inbox>,
-) -> io::Result<()> {
-    let mut buffer = BytesMut::with_capacity(READ_AHEAD);
-    let mut handled = 0;
-    loop {
-        while let Some(length) = buffer
-            .first_chunk()
-            .map(|bytes| u32::from_le_bytes(*bytes) as usize)
-        {
-            if length > FRAME_LIMIT {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            if buffer.len() < 4 + length {
-                buffer.reserve(4 + length - buffer.len());
-                break;
-            }
-            buffer.advance(4);
-            inbox.deliver(peer, buffer.split_to(length).freeze());
-            handled += length;
-            if handled > READ_BUDGET {
-                handled = 0;
-                tokio::task::yield_now().await;
-            }
-        }
-        if buffer.capacity() - buffer.len() < READ_AHEAD / 4 {
-            buffer.reserve(READ_AHEAD);
-        }
-        if stream.read_buf(&mut buffer).await? == 0 {
-            return Ok(());
-        }
-    }
 }

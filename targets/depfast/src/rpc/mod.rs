@@ -7,6 +7,7 @@ mod frame;
 mod pending;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -37,7 +38,7 @@ pub struct Endpoint {
 pub enum RpcError {
     /// The queue to the peer was full, so that the call was never sent.
     QueueFull,
-    /// There is no connection to the peer, or it broke.
+    /// There is no connection to the peer, or it broke, or it is no peer.
     Disconnected,
     /// So many later calls to this peer are unanswered that this one was given up.
     Superseded,
@@ -77,6 +78,7 @@ pub struct Rpc(Rc<Inner>);
 struct Inner {
     env: Env,
     transport: RefCell<Option<Rc<dyn Transport>>>,
+    peers: RefCell<BTreeSet<NodeId>>,
     pending: RefCell<Pending>,
     service: RefCell<Option<Rc<dyn Service>>>,
 }
@@ -91,6 +93,7 @@ impl Rpc {
         let inner = Rc::new(Inner {
             env: env.clone(),
             transport: RefCell::new(None),
+            peers: RefCell::new(endpoint.peers.keys().copied().collect()),
             pending: RefCell::default(),
             service: RefCell::new(None),
         });
@@ -105,9 +108,43 @@ impl Rpc {
         *self.0.service.borrow_mut() = Some(service);
     }
 
-    /// Calls `method` of `to` with `body`.
+    /// Those that can be called.
+    pub fn peers(&self) -> Vec<NodeId> {
+        self.0.peers.borrow().iter().copied().collect()
+    }
+
+    /// Makes `id`, which listens at `address`, a peer that can be called; it may have been one at another address.
+    ///
+    /// A node need not be a peer to call this one and to be answered: in a group that changes, some know of a new member
+    /// before others do.
+    pub fn add_peer(&self, id: NodeId, address: &str) {
+        self.0.peers.borrow_mut().insert(id);
+        if let Some(transport) = &*self.0.transport.borrow() {
+            transport.add_peer(id, address.to_owned());
+        }
+        self.0.disconnected(id);
+    }
+
+    /// Ends the connection to a peer; calls to it fail from now on, and those that are unanswered fail now, which runs
+    /// their observers.
+    pub fn remove_peer(&self, id: NodeId) {
+        self.0.peers.borrow_mut().remove(&id);
+        if let Some(transport) = &*self.0.transport.borrow() {
+            transport.remove_peer(id);
+        }
+        self.0.disconnected(id);
+    }
+
+    /// Calls `method` of `to`, which must be a peer, with `body`.
     pub fn call(&self, to: NodeId, method: u8, body: Vec<Bytes>) -> RpcEvent {
         let trace = self.0.env.trace();
+        if !self.0.peers.borrow().contains(&to) {
+            return RpcEvent {
+                peer: to,
+                completion: Completion::done(Err(RpcError::Disconnected)),
+                trace,
+            };
+        }
         let (id, completion, evicted) = self.0.pending.borrow_mut().open(to);
         if let Some(oldest) = evicted {
             oldest.complete(Err(RpcError::Superseded));

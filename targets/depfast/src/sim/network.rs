@@ -79,4 +79,9 @@ impl Transport for NodeTransport {
         }
         Ok(())
     }
+
+    // The simulated network reaches everyone by name.
+    fn add_peer(&self, _id: NodeId, _address: String) {}
+
+    fn remove_peer(&self, _id: NodeId) {}
 }
