@@ -3,7 +3,7 @@
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
 
-use depbench_faults::{Fault, FaultContext, FaultLink, FaultType, HelperProgram};
+use depbench_faults::{Fault, FaultContext, FaultLink, FaultType, Flow, HelperProgram, Wiring};
 use node::cgroup::{Child, CpuQuota, NodeCgroup, NodeSpec};
 use node::facts::Facts;
 use node::identity::ProcessId;
@@ -74,6 +74,8 @@ fn context(order: &Order) -> Result<FaultContext, Failure> {
         cgroup: group.transpose()?,
         servers: servers.into_iter().collect(),
         link: link.transpose()?,
+        flow: Flow::default(),
+        wiring: Wiring::Hub,
         helper: HelperProgram::new(&order.helper, []),
     })
 }

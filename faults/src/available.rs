@@ -4,6 +4,7 @@ use node::cgroup::{Controller, Mode};
 use node::facts::Facts;
 use serde::{Deserialize, Serialize};
 
+use crate::site::Wiring;
 use crate::spec::{CpuContention, CpuQuota, FaultType};
 use vocab::units::Share;
 
@@ -80,13 +81,13 @@ impl fmt::Display for Availability {
     }
 }
 
-/// Whether a machine with these means can carry `kind` out, and how.
-pub fn available(kind: &FaultType, facts: &Facts) -> Availability {
+/// Whether a machine with these means, joined to the others like this, can carry `kind` out, and how.
+pub fn available(kind: &FaultType, facts: &Facts, wiring: Wiring) -> Availability {
     match kind {
         FaultType::CpuQuota(_) => quota(facts),
         FaultType::CpuContention(contention) => weighted(contention, facts),
         FaultType::MemoryLimit(_) => memory(facts),
-        FaultType::NetDelay(_) => delay(facts),
+        FaultType::NetDelay(_) => delay(facts, wiring),
         FaultType::ProcessPause(_) => yes(Backend::Signals, None),
     }
 }
@@ -145,12 +146,16 @@ fn memory(facts: &Facts) -> Availability {
     }
 }
 
-fn delay(facts: &Facts) -> Availability {
+fn delay(facts: &Facts, wiring: Wiring) -> Availability {
+    if wiring == Wiring::Shared {
+        return no_delay("the nodes share one loopback and have no links of their own".to_owned());
+    }
     match (facts.netem.reason(), facts.nfqueue.reason()) {
         (None, _) => yes(
             Backend::Netem,
             Some("packets that the node sends are delayed; jitter may reorder them"),
         ),
+        (Some(netem), None) if wiring == Wiring::Direct => no_delay(netem.to_owned()),
         (Some(_), None) => yes(
             Backend::DelayLine,
             Some("packets that the node sends are delayed; they keep their order"),

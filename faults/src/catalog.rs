@@ -8,7 +8,7 @@ use serde::Serialize;
 use vocab::units::{Bytes, Share, Span, Weight};
 
 use crate::available::{Availability, Backend, available};
-use crate::site::Site;
+use crate::site::{Site, Wiring};
 use crate::spec::{CpuContention, CpuQuota, FaultType, MemoryLimit, NetDelay, ProcessPause};
 
 /// A fault that depbench has.
@@ -51,12 +51,12 @@ pub fn list() -> Vec<Listed> {
     typical().iter().map(listed).collect()
 }
 
-/// What a machine with these means can do of each fault.
-pub fn check_table(facts: &Facts) -> Vec<CheckRow> {
+/// What a machine with these means, joined to the others like this, can do of each fault.
+pub fn check_table(facts: &Facts, wiring: Wiring) -> Vec<CheckRow> {
     let row = |kind: &FaultType| CheckRow {
         fault: kind.name(),
-        site: kind.site(facts),
-        availability: available(kind, facts),
+        site: kind.site(facts, wiring),
+        availability: available(kind, facts, wiring),
     };
     typical().iter().map(row).collect()
 }

@@ -7,8 +7,10 @@ use node::journal::Journal;
 use node::links::LinkName;
 
 use crate::error::FaultError;
+use crate::flow::Flow;
 use crate::process::HelperProgram;
 use crate::servers::Servers;
+use crate::site::Wiring;
 
 /// What a fault needs to know of the place where it is carried out.
 #[derive(Debug, Clone)]
@@ -23,6 +25,10 @@ pub struct FaultContext {
     pub servers: Vec<ProcessId>,
     /// The link that a network fault is about; `None` when there is none.
     pub link: Option<FaultLink>,
+    /// Which packets of that link.
+    pub flow: Flow,
+    /// How the nodes are joined.
+    pub wiring: Wiring,
     /// How helpers are started.
     pub helper: HelperProgram,
 }

@@ -49,7 +49,7 @@ impl Fault {
     /// # Errors
     /// It cannot be carried out here, there is no live server, or the parameters do not fit this node.
     pub fn prepare(kind: &FaultType, context: &FaultContext) -> Result<Fault, FaultError> {
-        let backend = match available(kind, &context.facts) {
+        let backend = match available(kind, &context.facts, context.wiring) {
             // The machine has cgroups, but this node was started without.
             Availability::Yes {
                 backend: Backend::CgroupQuota,

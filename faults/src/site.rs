@@ -25,11 +25,23 @@ impl fmt::Display for Site {
     }
 }
 
+/// How the nodes are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wiring {
+    /// By a router of depbench's own, which has an agent too.
+    Hub,
+    /// By a network that is not depbench's.
+    Direct,
+    /// Not at all: processes that share one loopback.
+    Shared,
+}
+
 impl FaultType {
     /// Where this fault is carried out on a machine with these means: on the node itself, except for what the delay
     /// line does, which belongs to the hub (in a node's own output path it would starve TCP).
-    pub fn site(&self, facts: &Facts) -> Site {
-        match available(self, facts) {
+    pub fn site(&self, facts: &Facts, wiring: Wiring) -> Site {
+        match available(self, facts, wiring) {
             Availability::Yes {
                 backend: Backend::DelayLine,
                 ..

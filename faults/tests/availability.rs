@@ -3,7 +3,7 @@
 
 mod common;
 
-use depbench_faults::{Availability, Backend, Site, available, check_table};
+use depbench_faults::{Availability, Backend, Site, Wiring, available, check_table};
 use node::facts::{Answer, Facts};
 use serde_json::json;
 
@@ -37,7 +37,7 @@ fn nothing() -> serde_json::Value {
 }
 
 fn backends(facts: &Facts) -> Vec<Option<Backend>> {
-    let rows = check_table(facts).into_iter();
+    let rows = check_table(facts, Wiring::Hub).into_iter();
     rows.map(|row| match row.availability {
         Availability::Yes { backend, .. } => Some(backend),
         Availability::No { .. } => None,
@@ -52,7 +52,11 @@ fn a_machine_with_everything_uses_the_kernels_own_means() {
     let facts = machine(v2(), Answer::Yes, Answer::Yes);
     let expected = [CgroupQuota, WeightedSpinner, MemoryHigh, Netem, Signals].map(Some);
     assert_eq!(backends(&facts), expected);
-    assert!(check_table(&facts).iter().all(|row| row.site == Site::Node));
+    assert!(
+        check_table(&facts, Wiring::Hub)
+            .iter()
+            .all(|row| row.site == Site::Node)
+    );
 }
 
 #[test]
@@ -67,12 +71,15 @@ fn a_minimal_kernel_uses_version_1_and_the_delay_line() {
     ]
     .map(Some);
     assert_eq!(backends(&facts), expected);
-    let sites: Vec<Site> = check_table(&facts).iter().map(|row| row.site).collect();
+    let sites: Vec<Site> = check_table(&facts, Wiring::Hub)
+        .iter()
+        .map(|row| row.site)
+        .collect();
     assert_eq!(
         sites,
         [Site::Node, Site::Node, Site::Node, Site::Hub, Site::Node]
     );
-    let memory = check_table(&facts)[2].availability.to_string();
+    let memory = check_table(&facts, Wiring::Hub)[2].availability.to_string();
     assert!(memory.contains("without swap"), "{memory}");
 }
 
@@ -83,7 +90,7 @@ fn a_machine_without_privilege_stops_and_continues_and_says_what_is_missing() {
         backends(&facts),
         [Some(DutyCycle), None, None, None, Some(Signals)]
     );
-    let table = check_table(&facts);
+    let table = check_table(&facts, Wiring::Hub);
     let text = |row: usize| table[row].availability.to_string();
     assert!(text(0).contains("without cgroups"), "{}", text(0));
     assert!(
@@ -104,6 +111,7 @@ fn availability_does_not_hang_on_parameters() {
     let long = available(
         &common::kind("{net.delay: {delay: 400ms, jitter: 1ms}}"),
         &facts,
+        Wiring::Hub,
     );
-    assert_eq!(long, check_table(&facts)[3].availability);
+    assert_eq!(long, check_table(&facts, Wiring::Hub)[3].availability);
 }

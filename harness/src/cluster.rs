@@ -93,6 +93,14 @@ impl Cluster {
         Ok(self.mode().means(node.facts().await?))
     }
 
+    /// How nodes are joined.
+    pub fn wiring(&self) -> faults::Wiring {
+        match self.mode() {
+            Mode::Root | Mode::User => faults::Wiring::Hub,
+            Mode::Plain => faults::Wiring::Shared,
+        }
+    }
+
     /// How nodes are kept apart.
     pub fn mode(&self) -> Mode {
         self.provider.mode()

@@ -56,7 +56,7 @@ impl Preflight {
         }
         let facts = cluster.facts(server).await?;
         for fault in &cell.faults {
-            let availability = available(&fault.kind, &facts);
+            let availability = available(&fault.kind, &facts, cluster.wiring());
             if let Availability::No { .. } = availability {
                 let server = server.name();
                 self.obstacles.insert(format!(

@@ -31,6 +31,7 @@ fn quota(cluster: &Cluster) -> FaultOrder {
         kind,
         victim: node("s1"),
         address: s1.address(),
+        flow: faults::Flow::default(),
     }
 }
 

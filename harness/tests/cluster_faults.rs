@@ -25,11 +25,11 @@ async fn bites(cluster: &Cluster, text: &str) -> bool {
     let kind: FaultType = serde_json::from_str(text).unwrap();
     let s1 = cluster.node(&name("s1")).unwrap();
     let facts = s1.facts().await.unwrap();
-    if let Availability::No { reason, .. } = available(&kind, &facts) {
+    if let Availability::No { reason, .. } = available(&kind, &facts, cluster.wiring()) {
         println!("skipped: {kind}: {reason}");
         return false;
     }
-    let site = match kind.site(&facts) {
+    let site = match kind.site(&facts, cluster.wiring()) {
         Site::Node => Some(s1),
         Site::Hub => cluster.hub(),
     };
@@ -47,6 +47,7 @@ async fn bites(cluster: &Cluster, text: &str) -> bool {
         kind: kind.clone(),
         victim: name("s1"),
         address: s1.address(),
+        flow: faults::Flow::default(),
     };
     let before = site
         .probe(order.clone(), ProbeMoment::Before)
@@ -132,6 +133,7 @@ async fn an_out_of_memory_kill_is_told_as_such() {
             kind,
             victim: name("s1"),
             address: s1.address(),
+            flow: faults::Flow::default(),
         };
         s1.inject(order, Span::seconds(60)).await.unwrap();
         s1.put_file(&s1.data().join("go"), &[], 0o600)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use depbench_faults::{
-    Fault, FaultContext, FaultLink, FaultType, HelperProgram, Probe, Reading, effect,
+    Fault, FaultContext, FaultLink, FaultType, Flow, HelperProgram, Probe, Reading, Wiring, effect,
 };
 use node::cgroup::{Child, CpuQuota, Hierarchies, Mode, NodeCgroup, NodeSpec};
 use node::facts::Facts;
@@ -130,6 +130,8 @@ impl Rig {
             cgroup: self.group.clone(),
             servers: self.servers.iter().map(Server::id).collect(),
             link: None,
+            flow: Flow::default(),
+            wiring: Wiring::Hub,
             helper: helper(),
         }
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use faults::{Fault, FaultContext, FaultLink, HelperProgram};
+use faults::{Fault, FaultContext, FaultLink, HelperProgram, Wiring};
 use node::cgroup::Hierarchies;
 use node::facts::Facts;
 use node::identity::ProcessId;
@@ -257,6 +257,11 @@ impl Agent {
                 .into_iter()
                 .filter_map(|pid| ProcessId::of(pid).ok().flatten())
                 .collect(),
+            flow: order.flow.clone(),
+            wiring: match self.home.options.isolation {
+                Isolation::None => Wiring::Direct,
+                Isolation::Node { .. } | Isolation::Hub(_) => Wiring::Hub,
+            },
             link: fault_link(&self.home.options.isolation, order)?,
             helper: HelperProgram::myself(),
         })

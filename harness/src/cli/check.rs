@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use faults::{CheckRow, check_table};
+use faults::{CheckRow, Wiring, check_table};
 use node::facts::Facts;
 use vocab::ids::RunName;
 use vocab::time::Wall;
@@ -69,6 +69,7 @@ fn by_cluster(experiment: &Experiment) -> Vec<(&ClusterSpec, Vec<&Cell>)> {
 struct Found {
     mode: String,
     limitations: Vec<String>,
+    wiring: Wiring,
     servers: Vec<(String, Facts)>,
     preflight: Preflight,
 }
@@ -91,6 +92,7 @@ async fn ask_servers(cluster: &Cluster, cells: &[&Cell]) -> Result<Found, NodeEr
     Ok(Found {
         mode: cluster.mode().to_string(),
         limitations: cluster.limitations().to_vec(),
+        wiring: cluster.wiring(),
         servers,
         preflight: Preflight::of(cluster, cells.iter().copied()).await?,
     })
@@ -107,7 +109,7 @@ impl Found {
         // Nodes of one machine can do the same.
         let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (name, facts) in &self.servers {
-            let rows: Vec<Vec<String>> = check_table(facts).iter().map(row).collect();
+            let rows: Vec<Vec<String>> = check_table(facts, self.wiring).iter().map(row).collect();
             alike.entry(output::table(&rows)).or_default().push(name);
         }
         for (table, names) in alike {

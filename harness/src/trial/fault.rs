@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use faults::{Effect, FaultSpec, Reading, Resolve, Site};
+use faults::{Effect, FaultSpec, Flow, Reading, Resolve, Site};
 use futures_util::future::try_join_all;
 use results::ProbeMoment;
 use tokio::sync::{mpsc, watch};
@@ -202,7 +202,7 @@ impl Course<'_> {
             .facts(node)
             .await
             .map_err(|error| error.to_string())?;
-        let site = match self.spec.kind.site(&facts) {
+        let site = match self.spec.kind.site(&facts, self.cluster.wiring()) {
             Site::Node => node,
             Site::Hub => self
                 .cluster
@@ -214,6 +214,7 @@ impl Course<'_> {
             kind: self.spec.kind.clone(),
             victim: victim.clone(),
             address: node.address(),
+            flow: Flow::default(),
         };
         Ok((site.clone(), order))
     }

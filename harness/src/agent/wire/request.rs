@@ -3,7 +3,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use faults::FaultType;
+use faults::{FaultType, Flow};
 use results::ProbeMoment;
 use serde::{Deserialize, Serialize};
 use targets::{Status, StatusError, TargetSpec};
@@ -235,6 +235,9 @@ pub struct FaultOrder {
     pub victim: NodeName,
     /// The address of that node.
     pub address: IpAddr,
+    /// Which of its packets a network fault is about.
+    #[serde(default)]
+    pub flow: Flow,
 }
 
 /// One entry of a directory.
