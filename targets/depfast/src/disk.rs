@@ -10,10 +10,19 @@ use crate::trace::Trace;
 
 pub(crate) type Done<T> = Box<dyn FnOnce(io::Result<T>)>;
 
-/// A data directory of some environment.
+/// A data directory of some environment. Operations are carried out in the order of submission.
 pub(crate) trait DiskBackend {
     /// Opens the file, creating it durably if it does not exist.
     fn open(&self, name: String, done: Done<OpenFile>);
+    fn list(&self, done: Done<Vec<String>>);
+    fn change(&self, change: Change, done: Done<()>);
+}
+
+/// A change of a directory. It is durable when it is done.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Rename { from: String, to: String },
+    Remove { name: String },
 }
 
 /// An open file and its length.
@@ -36,6 +45,9 @@ pub(crate) enum FileOp {
         flush: Flush,
     },
     Truncate {
+        length: u64,
+    },
+    Allocate {
         length: u64,
     },
 }
@@ -63,20 +75,54 @@ impl Disk {
 
     /// Opens `name` for reading and writing; a new file is durable before the event is triggered.
     pub fn open(&self, name: &str) -> DiskEvent<File> {
+        let trace = Rc::clone(&self.trace);
+        let (done, event) = self.event(move |(backend, length)| File {
+            backend,
+            length,
+            trace,
+        });
+        self.backend.open(name.to_owned(), done);
+        event
+    }
+
+    /// The names of all files, in order.
+    pub fn list(&self) -> DiskEvent<Vec<String>> {
+        let (done, event) = self.event(|names| names);
+        self.backend.list(done);
+        event
+    }
+
+    /// Gives the file `from` the name `to`, at once and durably; a file that had that name is gone.
+    pub fn rename(&self, from: &str, to: &str) -> DiskEvent<()> {
+        self.change(Change::Rename {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        })
+    }
+
+    /// Removes a file, durably. Whoever has it open still can use it.
+    pub fn remove(&self, name: &str) -> DiskEvent<()> {
+        self.change(Change::Remove {
+            name: name.to_owned(),
+        })
+    }
+
+    fn change(&self, change: Change) -> DiskEvent<()> {
+        let (done, event) = self.event(|()| ());
+        self.backend.change(change, done);
+        event
+    }
+
+    /// An event, and what completes it.
+    fn event<T: 'static, R: 'static>(
+        &self,
+        map: impl FnOnce(R) -> T + 'static,
+    ) -> (Done<R>, DiskEvent<T>) {
         let completion = Completion::default();
-        let (opened, trace) = (completion.clone(), Rc::clone(&self.trace));
-        let done = move |result: io::Result<OpenFile>| {
-            opened.complete(result.map(|(backend, length)| File {
-                backend,
-                length,
-                trace,
-            }));
-        };
-        self.backend.open(name.to_owned(), Box::new(done));
-        DiskEvent {
-            completion,
-            trace: Rc::clone(&self.trace),
-        }
+        let finished = completion.clone();
+        let done = move |result: io::Result<R>| finished.complete(result.map(map));
+        let trace = Rc::clone(&self.trace);
+        (Box::new(done), DiskEvent { completion, trace })
     }
 }
 
@@ -100,7 +146,9 @@ impl File {
 
     /// Writes `parts` one after the other from `offset`, and makes them durable if `flush` says so.
     ///
-    /// After an error nothing is known about the bytes in that range, nor about earlier unflushed ones.
+    /// After an error nothing is known about the bytes in that range, nor about earlier unflushed ones. Only an error
+    /// of kind [`StorageFull`](io::ErrorKind::StorageFull) or [`QuotaExceeded`](io::ErrorKind::QuotaExceeded) says that
+    /// no flush was tried, so that the write may be repeated when there is space.
     pub fn write(&self, offset: u64, parts: Vec<Bytes>, flush: Flush) -> DiskEvent<()> {
         self.submit(
             FileOp::Write {
@@ -115,6 +163,14 @@ impl File {
     /// Cuts or extends the file to `length`, durably.
     pub fn truncate(&self, length: u64) -> DiskEvent<()> {
         self.submit(FileOp::Truncate { length }, |_| ())
+    }
+
+    /// Reserves space for `length` bytes, durably: writes into it do not run out of space. What is added reads as zeros.
+    ///
+    /// An error of kind [`StorageFull`](io::ErrorKind::StorageFull) or [`QuotaExceeded`](io::ErrorKind::QuotaExceeded)
+    /// leaves what was in the file as it was.
+    pub fn allocate(&self, length: u64) -> DiskEvent<()> {
+        self.submit(FileOp::Allocate { length }, |_| ())
     }
 
     fn submit<T: 'static>(&self, operation: FileOp, map: fn(Bytes) -> T) -> DiskEvent<T> {

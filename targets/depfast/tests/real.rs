@@ -66,6 +66,42 @@ fn what_is_written_is_read() {
 }
 
 #[test]
+fn files_are_renamed_and_removed() {
+    run(|env| async move {
+        let disk = env.disk();
+        for name in ["one", "two"] {
+            let file = disk.open(name).wait("open").await.unwrap();
+            let name = Bytes::copy_from_slice(name.as_bytes());
+            file.write(0, vec![name], Flush::Data)
+                .wait("write")
+                .await
+                .unwrap();
+        }
+        disk.rename("one", "two").wait("rename").await.unwrap();
+        assert_eq!(disk.list().wait("list").await.unwrap(), ["two"]);
+        let file = disk.open("two").wait("open").await.unwrap();
+        assert_eq!(file.read(0, 100).wait("read").await.unwrap(), "one");
+        disk.remove("two").wait("remove").await.unwrap();
+        let again = disk.remove("two").wait("remove").await;
+        assert_eq!(again.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+        // Whoever has a file open can still use it.
+        assert_eq!(file.read(0, 100).wait("read").await.unwrap(), "one");
+    });
+}
+
+#[test]
+fn allocated_space_reads_as_zeros() {
+    run(|env| async move {
+        let file = env.disk().open("file").wait("open").await.unwrap();
+        let old = vec![Bytes::from_static(b"old")];
+        file.write(0, old, Flush::No).wait("write").await.unwrap();
+        file.allocate(5000).wait("allocate").await.unwrap();
+        let bytes = file.read(0, 6000).wait("read").await.unwrap();
+        assert_eq!((bytes.len(), &bytes[..4]), (5000, &b"old\0"[..]));
+    });
+}
+
+#[test]
 #[should_panic(expected = "a coroutine is lost")]
 fn a_panic_anywhere_ends_the_run() {
     run(|env| async move {

@@ -143,6 +143,71 @@ fn a_crash_keeps_what_was_flushed_and_tears_the_rest() {
     assert!((0..40).any(|seed| !after_crash(seed, DiskFault::IgnoresFlush).starts_with(b"kept")));
 }
 
+/// Writes a large record without flushing and renames its file, loses power at some moment, and says what is left.
+fn torn(seed: u64) -> (Vec<String>, Vec<u8>) {
+    let sim = Sim::new(seed);
+    let node = NodeId(1);
+    sim.start(node, |env| async move {
+        let disk = env.disk();
+        let file = disk.open("new").wait("open").await.unwrap();
+        let record = vec![Bytes::from(vec![1; 1000])];
+        file.write(0, record, Flush::No)
+            .wait("write")
+            .await
+            .unwrap();
+        disk.rename("new", "name").wait("rename").await.unwrap();
+        env.terminated().await;
+    });
+    sim.run_for(Duration::from_micros(500));
+    sim.crash(node);
+    let found = Rc::new(RefCell::new((Vec::new(), Vec::new())));
+    let result = Rc::clone(&found);
+    sim.start(node, |env| async move {
+        let names = env.disk().list().wait("list").await.unwrap();
+        let mut content = Bytes::new();
+        if let Some(name) = names.first() {
+            let file = env.disk().open(name).wait("open").await.unwrap();
+            content = file.read(0, 2000).wait("read").await.unwrap();
+        }
+        *result.borrow_mut() = (names, content.to_vec());
+    });
+    sim.run_for(SECOND);
+    found.take()
+}
+
+#[test]
+fn a_crash_leaves_holes_in_large_writes_and_changes_of_names_happen_or_not() {
+    let outcomes: Vec<_> = (0..100).map(torn).collect();
+    let hole = |content: &[u8]| content.contains(&0);
+    assert!(outcomes.iter().any(|(_, content)| hole(content)));
+    assert!(outcomes.iter().any(|(_, content)| content[..] == [1; 1000]));
+    assert!(outcomes.iter().any(|(names, _)| names == &["new"]));
+    assert!(outcomes.iter().any(|(names, _)| names == &["name"]));
+}
+
+#[test]
+fn a_full_disk_takes_what_needs_no_space() {
+    let sim = Sim::new(1);
+    let node = NodeId(1);
+    let (world, seen) = (sim.clone(), Rc::new(RefCell::new(Vec::new())));
+    let result = Rc::clone(&seen);
+    sim.start(node, |env| async move {
+        let file = env.disk().open("file").wait("open").await.unwrap();
+        file.allocate(4).wait("allocate").await.unwrap();
+        world.set_disk_fault(node, DiskFault::Full);
+        for part in ["four", "five5"] {
+            let part = vec![Bytes::from_static(part.as_bytes())];
+            let written = file.write(0, part, Flush::Data).wait("write").await;
+            result.borrow_mut().push(written.map_err(|e| e.kind()));
+        }
+        let allocated = file.allocate(5).wait("allocate").await;
+        result.borrow_mut().push(allocated.map_err(|e| e.kind()));
+    });
+    sim.run_for(SECOND);
+    let full = Err(std::io::ErrorKind::StorageFull);
+    assert_eq!(*seen.borrow(), [Ok(()), full, full]);
+}
+
 #[test]
 fn disk_errors_reach_whoever_waits() {
     let sim = Sim::new(1);

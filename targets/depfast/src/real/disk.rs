@@ -1,45 +1,57 @@
-//! Files, each with an I/O thread of its own, so that a slow disk blocks no coroutine.
+//! Files, each with an I/O thread of its own, so that a slow disk blocks no coroutine, and a thread for the directory.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc;
 
 use bytes::Bytes;
-use nix::sys::uio::pwritev;
 use tokio::sync::mpsc as completion;
 
-use crate::disk::{DiskBackend, Done, FileBackend, FileOp, Flush, OpenFile};
+use super::{directory, file};
+use crate::disk::{Change, DiskBackend, Done, FileBackend, FileOp, OpenFile};
 
-/// What an I/O thread reports: which operation, and its result.
-type Report = (u64, io::Result<Bytes>);
-
-pub(super) struct RealDisk {
-    directory: PathBuf,
-    outstanding: Rc<Outstanding>,
-    reports: completion::UnboundedSender<Report>,
+/// What an operation gave.
+pub(super) enum Outcome {
+    Bytes(Bytes),
+    Opened(fs::File, u64),
+    Names(Vec<String>),
+    Done,
 }
 
-#[derive(Default)]
-struct Outstanding {
+/// What an I/O thread reports: which operation, and its result.
+type Report = (u64, io::Result<Outcome>);
+
+/// A queue of operations to an I/O thread.
+type Operations<T> = mpsc::Sender<(u64, T)>;
+
+pub(super) struct RealDisk {
+    path: PathBuf,
+    shared: Rc<Shared>,
+    /// The thread for the directory, started when it is first needed.
+    directory: OnceCell<Operations<directory::Op>>,
+}
+
+/// What the files and the directory have in common.
+struct Shared {
     last_id: Cell<u64>,
-    waiting: RefCell<BTreeMap<u64, Done<Bytes>>>,
+    waiting: RefCell<BTreeMap<u64, Done<Outcome>>>,
+    reports: completion::UnboundedSender<Report>,
 }
 
 /// Hands the reports of the I/O threads to those who wait for them.
 pub(super) struct Completions {
-    outstanding: Rc<Outstanding>,
+    shared: Rc<Shared>,
     reports: completion::UnboundedReceiver<Report>,
 }
 
 impl Completions {
     pub(super) async fn drive(mut self) {
         while let Some((id, result)) = self.reports.recv().await {
-            let done = self.outstanding.waiting.borrow_mut().remove(&id);
+            let done = self.shared.waiting.borrow_mut().remove(&id);
             if let Some(done) = done {
                 done(result);
             }
@@ -47,142 +59,123 @@ impl Completions {
     }
 }
 
+impl Shared {
+    /// Starts a thread that carries out operations one after the other.
+    fn start_thread<T: Send + 'static>(
+        &self,
+        name: String,
+        mut perform: impl FnMut(T) -> io::Result<Outcome> + Send + 'static,
+    ) -> io::Result<Operations<T>> {
+        let (operations, receiver) = mpsc::channel();
+        let reports = self.reports.clone();
+        std::thread::Builder::new().name(name).spawn(move || {
+            for (id, operation) in receiver {
+                if reports.send((id, perform(operation))).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(operations)
+    }
+
+    fn submit<T>(&self, thread: &Operations<T>, operation: T, done: Done<Outcome>) {
+        let id = self.last_id.get() + 1;
+        self.last_id.set(id);
+        if thread.send((id, operation)).is_err() {
+            done(Err(io::Error::other("the I/O thread is gone")));
+            return;
+        }
+        self.waiting.borrow_mut().insert(id, done);
+    }
+}
+
 impl RealDisk {
-    pub(super) fn new(directory: PathBuf) -> (Self, Completions) {
+    pub(super) fn new(path: PathBuf) -> (Self, Completions) {
         let (reports, receiver) = completion::unbounded_channel();
-        let outstanding = Rc::<Outstanding>::default();
+        let shared = Rc::new(Shared {
+            last_id: Cell::default(),
+            waiting: RefCell::default(),
+            reports,
+        });
         let completions = Completions {
-            outstanding: Rc::clone(&outstanding),
+            shared: Rc::clone(&shared),
             reports: receiver,
         };
+        let directory = OnceCell::new();
         (
             Self {
+                path,
+                shared,
                 directory,
-                outstanding,
-                reports,
             },
             completions,
         )
     }
+
+    fn submit(&self, operation: directory::Op, done: Done<Outcome>) {
+        let thread = match self.directory.get() {
+            Some(thread) => thread,
+            None => {
+                let path = self.path.clone();
+                let perform = move |operation| directory::perform(&path, operation);
+                match self.shared.start_thread("io directory".into(), perform) {
+                    Ok(thread) => self.directory.get_or_init(|| thread),
+                    Err(error) => return done(Err(error)),
+                }
+            }
+        };
+        self.shared.submit(thread, operation, done);
+    }
 }
 
 impl DiskBackend for RealDisk {
-    // Opening happens once, before a node serves anyone, so it needs no thread.
     fn open(&self, name: String, done: Done<OpenFile>) {
-        let opened = open_durably(&self.directory, &name).and_then(|file| {
-            let length = file.metadata()?.len();
-            let (operations, receiver) = mpsc::channel();
-            let reports = self.reports.clone();
-            std::thread::Builder::new()
-                .name(format!("io {name}"))
-                .spawn(move || serve_file(&file, &receiver, &reports))?;
-            let backend: Rc<dyn FileBackend> = Rc::new(RealFile {
-                operations,
-                outstanding: Rc::clone(&self.outstanding),
-            });
-            Ok((backend, length))
-        });
-        done(opened);
+        let shared = Rc::clone(&self.shared);
+        let operation = directory::Op::Open(name.clone());
+        let opened = move |outcome: io::Result<Outcome>| {
+            done(outcome.and_then(|outcome| {
+                let Outcome::Opened(file, length) = outcome else {
+                    unreachable!("an opening opens")
+                };
+                let perform = move |operation| file::perform(&file, operation).map(Outcome::Bytes);
+                let operations = shared.start_thread(format!("io {name}"), perform)?;
+                let backend: Rc<dyn FileBackend> = Rc::new(RealFile { operations, shared });
+                Ok((backend, length))
+            }));
+        };
+        self.submit(operation, Box::new(opened));
     }
-}
 
-fn open_durably(directory: &Path, name: &str) -> io::Result<fs::File> {
-    fs::create_dir_all(directory)?;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(directory.join(name))?;
-    file.sync_all()?;
-    fs::File::open(directory)?.sync_all()?;
-    if let Some(parent) = directory.canonicalize()?.parent() {
-        fs::File::open(parent)?.sync_all()?;
+    fn list(&self, done: Done<Vec<String>>) {
+        let listed = move |outcome: io::Result<Outcome>| {
+            done(outcome.map(|outcome| match outcome {
+                Outcome::Names(names) => names,
+                _ => unreachable!("a listing lists"),
+            }));
+        };
+        self.submit(directory::Op::List, Box::new(listed));
     }
-    Ok(file)
+
+    fn change(&self, change: Change, done: Done<()>) {
+        let changed = move |outcome: io::Result<Outcome>| done(outcome.map(|_| ()));
+        self.submit(directory::Op::Change(change), Box::new(changed));
+    }
 }
 
 struct RealFile {
-    operations: mpsc::Sender<(u64, FileOp)>,
-    outstanding: Rc<Outstanding>,
+    operations: Operations<FileOp>,
+    shared: Rc<Shared>,
 }
 
 impl FileBackend for RealFile {
     fn submit(&self, operation: FileOp, done: Done<Bytes>) {
-        let id = self.outstanding.last_id.get() + 1;
-        self.outstanding.last_id.set(id);
-        if self.operations.send((id, operation)).is_err() {
-            done(Err(io::Error::other("the I/O thread is gone")));
-            return;
-        }
-        self.outstanding.waiting.borrow_mut().insert(id, done);
+        let finished = move |outcome: io::Result<Outcome>| {
+            done(outcome.map(|outcome| match outcome {
+                Outcome::Bytes(bytes) => bytes,
+                _ => unreachable!("a file operation gives bytes"),
+            }));
+        };
+        self.shared
+            .submit(&self.operations, operation, Box::new(finished));
     }
-}
-
-fn serve_file(
-    file: &fs::File,
-    operations: &mpsc::Receiver<(u64, FileOp)>,
-    reports: &completion::UnboundedSender<Report>,
-) {
-    for (id, operation) in operations {
-        if reports.send((id, perform(file, operation))).is_err() {
-            return;
-        }
-    }
-}
-
-fn perform(file: &fs::File, operation: FileOp) -> io::Result<Bytes> {
-    match operation {
-        FileOp::Read { offset, length } => read(file, offset, length),
-        FileOp::Write {
-            offset,
-            parts,
-            flush,
-        } => {
-            write(file, offset, &parts)?;
-            if flush == Flush::Data {
-                file.sync_data()?;
-            }
-            Ok(Bytes::new())
-        }
-        FileOp::Truncate { length } => {
-            file.set_len(length)?;
-            file.sync_all()?;
-            Ok(Bytes::new())
-        }
-    }
-}
-
-fn read(file: &fs::File, offset: u64, length: usize) -> io::Result<Bytes> {
-    let mut buffer = vec![0; length];
-    let mut filled = 0;
-    while filled < length {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    buffer.truncate(filled);
-    Ok(buffer.into())
-}
-
-/// The kernel takes at most 1024 pieces in one call.
-const PIECES: usize = 1024;
-
-fn write(file: &fs::File, mut offset: u64, parts: &[Bytes]) -> io::Result<()> {
-    for group in parts.chunks(PIECES) {
-        let slices: Vec<_> = group.iter().map(|part| io::IoSlice::new(part)).collect();
-        let total: usize = group.iter().map(Bytes::len).sum();
-        let position = i64::try_from(offset).map_err(io::Error::other)?;
-        let written = pwritev(file, &slices, position)?;
-        if written < total {
-            // A short write is rare; finish it piece by piece.
-            let rest = group.concat();
-            file.write_all_at(&rest[written..], offset + written as u64)?;
-        }
-        offset += total as u64;
-    }
-    Ok(())
 }

@@ -3,7 +3,9 @@
 mod clock;
 mod connection;
 mod coroutine;
+mod directory;
 mod disk;
+mod file;
 mod peers;
 mod queue;
 mod stream;

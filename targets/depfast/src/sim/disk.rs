@@ -1,7 +1,7 @@
 //! Files that forget: what was not flushed when the node crashes is lost, torn or kept, each write for itself.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::rc::{Rc, Weak};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::world::World;
-use crate::disk::{DiskBackend, Done, FileBackend, FileOp, Flush, OpenFile};
+use crate::disk::{Change, DiskBackend, Done, FileBackend, FileOp, Flush, OpenFile};
 use crate::id::NodeId;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -41,7 +41,7 @@ pub enum DiskFault {
     None,
     /// Every write and flush fails.
     Error,
-    /// Writes fail for lack of space.
+    /// There is no space left: files cannot grow, but what they have can be written.
     Full,
     /// Flushes report success but keep nothing: a lying disk, or a protocol that forgot to flush.
     IgnoresFlush,
@@ -52,6 +52,14 @@ pub(super) struct SimDisk {
     pub(super) speed: RefCell<DiskSpeed>,
     pub(super) fault: Cell<DiskFault>,
     files: RefCell<BTreeMap<String, Rc<RefCell<Content>>>>,
+    directory: RefCell<Directory>,
+}
+
+/// The changes of a directory that are under way: a crash lets the first of them happen, as many as chance has it.
+#[derive(Default)]
+struct Directory {
+    changes: VecDeque<Change>,
+    busy_until: Instant,
 }
 
 #[derive(Default)]
@@ -67,21 +75,56 @@ struct Content {
 
 impl SimDisk {
     pub(super) fn crash(&self, rng: &mut Rng) {
+        let under_way = std::mem::take(&mut *self.directory.borrow_mut()).changes;
+        let happen = rng.below(0..under_way.len() as u64 + 1);
+        for change in under_way.iter().zip(0..happen).map(|(change, _)| change) {
+            let _what_it_names_is_gone = self.apply(change);
+        }
         for file in self.files.borrow().values() {
             file.borrow_mut().crash(rng);
         }
     }
+
+    fn apply(&self, change: &Change) -> io::Result<()> {
+        let mut files = self.files.borrow_mut();
+        let (Change::Rename { from: name, .. } | Change::Remove { name }) = change;
+        let file = files.remove(name).ok_or(io::ErrorKind::NotFound)?;
+        if let Change::Rename { to, .. } = change {
+            files.insert(to.clone(), file);
+        }
+        Ok(())
+    }
 }
+
+/// What a disk writes whole or not at all. Small, so that the small writes of a simulation have holes.
+const PAGE: usize = 64;
 
 impl Content {
     fn crash(&mut self, rng: &mut Rng) {
         for (offset, bytes) in std::mem::take(&mut self.unflushed) {
-            let kept = match rng.below(0..4) {
-                0 => bytes.len(),
-                1 | 2 => usize::try_from(rng.below(0..bytes.len() as u64)).unwrap_or(0),
-                _ => 0,
-            };
-            write_at(&mut self.stable, offset, &bytes[..kept]);
+            match rng.below(0..4) {
+                0 => write_at(&mut self.stable, offset, &bytes),
+                1 => {
+                    let kept = usize::try_from(rng.below(0..bytes.len() as u64)).unwrap_or(0);
+                    write_at(&mut self.stable, offset, &bytes[..kept]);
+                }
+                // The page cache writes pages in any order.
+                2 => {
+                    let mut start = offset;
+                    while start < offset + bytes.len() {
+                        let end = ((start / PAGE + 1) * PAGE).min(offset + bytes.len());
+                        if rng.chance(0.5) {
+                            write_at(
+                                &mut self.stable,
+                                start,
+                                &bytes[start - offset..end - offset],
+                            );
+                        }
+                        start = end;
+                    }
+                }
+                _ => {}
+            }
         }
         self.live.clone_from(&self.stable);
         self.busy_until = Instant::START;
@@ -120,20 +163,64 @@ pub(super) struct NodeDisk {
 
 impl DiskBackend for NodeDisk {
     fn open(&self, name: String, done: Done<OpenFile>) {
+        let (world, node, epoch) = (self.world.clone(), self.node, self.epoch);
+        self.perform(None, move |disk| {
+            let content = Rc::clone(disk.files.borrow_mut().entry(name).or_default());
+            // What an earlier process left in the page cache becomes durable.
+            if disk.fault.get() != DiskFault::IgnoresFlush {
+                content.borrow_mut().flush();
+            }
+            let length = content.borrow().live.len() as u64;
+            let file: Rc<dyn FileBackend> = Rc::new(SimFile {
+                world,
+                node,
+                epoch,
+                disk: Rc::clone(disk),
+                content,
+            });
+            done(Ok((file, length)));
+        });
+    }
+
+    fn list(&self, done: Done<Vec<String>>) {
+        self.perform(None, move |disk| {
+            done(Ok(disk.files.borrow().keys().cloned().collect()));
+        });
+    }
+
+    fn change(&self, change: Change, done: Done<()>) {
+        self.perform(Some(change), move |disk| {
+            let change = disk.directory.borrow_mut().changes.pop_front();
+            if disk.fault.get() == DiskFault::Error {
+                return done(Err(io::ErrorKind::Other.into()));
+            }
+            done(change.map_or(Ok(()), |change| disk.apply(&change)));
+        });
+    }
+}
+
+impl NodeDisk {
+    /// Has something done about the directory, after what was asked for before.
+    fn perform(&self, change: Option<Change>, finish: impl FnOnce(&Rc<SimDisk>) + 'static) {
         let Some(world) = self.world.upgrade() else {
             return;
         };
+        if !world.is_alive(self.node, self.epoch) {
+            return;
+        }
         let disk = world.disk(self.node);
-        let content = Rc::clone(disk.files.borrow_mut().entry(name).or_default());
-        let length = content.borrow().live.len() as u64;
-        let file: Rc<dyn FileBackend> = Rc::new(SimFile {
-            world: self.world.clone(),
-            node: self.node,
-            epoch: self.epoch,
-            disk,
-            content,
+        let duration = world.rng.borrow_mut().duration(&disk.speed.borrow().flush);
+        let mut directory = disk.directory.borrow_mut();
+        directory.changes.extend(change);
+        directory.busy_until = directory.busy_until.max(world.now()) + duration;
+        let delay = directory.busy_until.since(world.now());
+        drop(directory);
+        let (node, epoch) = (self.node, self.epoch);
+        world.schedule(delay, move |world| {
+            if world.is_alive(node, epoch) {
+                finish(&disk);
+            }
         });
-        done(Ok((file, length)));
     }
 }
 
@@ -153,7 +240,8 @@ impl SimFile {
             FileOp::Write {
                 flush: Flush::Data, ..
             }
-            | FileOp::Truncate { .. } => access + rng.duration(&speed.flush),
+            | FileOp::Truncate { .. }
+            | FileOp::Allocate { .. } => access + rng.duration(&speed.flush),
             FileOp::Read { .. } | FileOp::Write { .. } => access,
         }
     }
@@ -193,19 +281,27 @@ impl FileBackend for SimFile {
 
 impl SimFile {
     fn start(&self, operation: &FileOp) -> Option<io::ErrorKind> {
-        let FileOp::Write { offset, parts, .. } = operation else {
-            return None;
+        let mut content = self.content.borrow_mut();
+        let end = match operation {
+            FileOp::Read { .. } => return None,
+            FileOp::Write { offset, parts, .. } => {
+                offset + parts.iter().map(|part| part.len() as u64).sum::<u64>()
+            }
+            FileOp::Truncate { length } | FileOp::Allocate { length } => *length,
         };
         match self.disk.fault.get() {
             DiskFault::Error => return Some(io::ErrorKind::Other),
-            DiskFault::Full => return Some(io::ErrorKind::StorageFull),
-            DiskFault::None | DiskFault::IgnoresFlush => {}
+            DiskFault::Full if end > content.live.len() as u64 => {
+                return Some(io::ErrorKind::StorageFull);
+            }
+            DiskFault::Full | DiskFault::None | DiskFault::IgnoresFlush => {}
         }
-        let offset = usize::try_from(*offset).expect("simulated files are small");
-        let bytes = Bytes::from(parts.concat());
-        let mut content = self.content.borrow_mut();
-        write_at(&mut content.live, offset, &bytes);
-        content.unflushed.push((offset, bytes));
+        if let FileOp::Write { offset, parts, .. } = operation {
+            let offset = usize::try_from(*offset).expect("simulated files are small");
+            let bytes = Bytes::from(parts.concat());
+            write_at(&mut content.live, offset, &bytes);
+            content.unflushed.push((offset, bytes));
+        }
         None
     }
 }
@@ -228,6 +324,14 @@ fn finish(content: &mut Content, operation: &FileOp, fault: DiskFault) -> Bytes 
             content.flush();
             content.live.resize(length, 0);
             content.stable.resize(length, 0);
+        }
+        FileOp::Allocate { length } => {
+            let length = usize::try_from(*length).expect("simulated files are small");
+            let length = length.max(content.live.len());
+            content.live.resize(length, 0);
+            // Not a flush: what was written before may still be lost.
+            let stable = length.max(content.stable.len());
+            content.stable.resize(stable, 0);
         }
     }
     Bytes::new()
