@@ -3,7 +3,7 @@
 //! Time, randomness, coroutines, files, client streams and peers come through [`Env`]. It has two implementations,
 //! [`real`](crate::real) and [`sim`](crate::sim), and code that names only this crate's types runs unchanged on both.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::detect::{Alerts, CpuTimes};
 use crate::disk::{Disk, DiskBackend};
 use crate::event::TimeoutEvent;
 use crate::id::NodeId;
@@ -42,6 +43,8 @@ pub(crate) trait Backend {
         inbox: Rc<dyn Inbox>,
     ) -> LocalFuture<io::Result<Rc<dyn Transport>>>;
     fn terminated(&self) -> LocalFuture<()>;
+    fn cpu_times(&self) -> CpuTimes;
+    fn resident_memory(&self) -> u64;
 }
 
 /// Carries frames to peers, without ever waiting for one.
@@ -73,17 +76,19 @@ pub(crate) trait Inbox {
 pub struct Env(Rc<Inner>);
 
 struct Inner {
-    backend: Box<dyn Backend>,
+    backend: Rc<dyn Backend>,
     rng: RefCell<Rng>,
     trace: Rc<Trace>,
+    alerts: OnceCell<Rc<Alerts>>,
 }
 
 impl Env {
-    pub(crate) fn new(backend: Box<dyn Backend>, seed: u64) -> Self {
+    pub(crate) fn new(backend: Rc<dyn Backend>, seed: u64) -> Self {
         Self(Rc::new(Inner {
-            backend,
             rng: RefCell::new(Rng::new(seed)),
-            trace: Rc::default(),
+            trace: Rc::new(Trace::new(Rc::clone(&backend))),
+            backend,
+            alerts: OnceCell::new(),
         }))
     }
 
@@ -170,6 +175,21 @@ impl Env {
     /// The waits of this node so far.
     pub fn trace(&self) -> Rc<Trace> {
         Rc::clone(&self.0.trace)
+    }
+
+    /// What detectors have found; see [`detect`](crate::detect).
+    pub fn alerts(&self) -> Rc<Alerts> {
+        Rc::clone(self.0.alerts.get_or_init(|| Rc::new(Alerts::new(self))))
+    }
+
+    /// What the worker thread did with its time since it was started.
+    pub fn cpu_times(&self) -> CpuTimes {
+        self.0.backend.cpu_times()
+    }
+
+    /// Memory that the process occupies, in bytes; zero if that is unknown, as in simulation.
+    pub fn resident_memory(&self) -> u64 {
+        self.0.backend.resident_memory()
     }
 
     pub(crate) fn timers(&self) -> &Timers {

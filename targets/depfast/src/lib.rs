@@ -8,10 +8,12 @@
 //! | [`env`](mod@env) | the seam: time, randomness, spawning, files, streams, peers |
 //! | [`rpc`] | calls between nodes, with bounded queues |
 //! | [`disk`], [`stream`] | files and client connections as protocol code sees them |
-//! | [`trace`] | every wait, counted |
+//! | [`trace`] | every wait, counted and timed |
+//! | [`detect`] | finding out that a node has failed slow |
 //! | [`real`] | the environment of a process on Linux |
 //! | [`sim`] | the environment of a test: virtual time, one seed, every fault |
 
+pub mod detect;
 pub mod disk;
 pub mod env;
 pub mod event;

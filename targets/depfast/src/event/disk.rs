@@ -22,13 +22,11 @@ impl<T> DiskEvent<T> {
     ///
     /// Passes on the error of the operation.
     pub async fn wait(self, label: &'static str) -> io::Result<T> {
-        let mut suspended = false;
+        let mut waiting = None;
         poll_fn(|cx| match self.completion.poll_take(cx) {
             Poll::Ready(result) => Poll::Ready(result),
             Poll::Pending => {
-                if !std::mem::replace(&mut suspended, true) {
-                    self.trace.record(label, WaitsOn::Disk);
-                }
+                waiting.get_or_insert_with(|| self.trace.begin(label, WaitsOn::Disk));
                 Poll::Pending
             }
         })

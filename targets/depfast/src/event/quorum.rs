@@ -124,19 +124,19 @@ impl QuorumEvent {
 
     /// Suspends the coroutine until the quorum is decided.
     pub async fn wait(&self, label: &'static str) -> Outcome {
-        let mut suspended = false;
+        let mut waiting = None;
         let place = self.0.waiters.place();
         poll_fn(|cx| {
             if let Some(outcome) = self.decided() {
                 return Poll::Ready(outcome);
             }
-            if !std::mem::replace(&mut suspended, true) {
+            waiting.get_or_insert_with(|| {
                 let on = WaitsOn::Quorum {
                     needed: self.0.needed,
                     total: self.0.total,
                 };
-                self.0.env.trace().record(label, on);
-            }
+                self.0.env.trace().begin(label, on)
+            });
             place.wait(cx);
             Poll::Pending
         })

@@ -49,13 +49,11 @@ impl RpcEvent {
     ///
     /// Says why the peer will not answer this call.
     pub async fn wait(self, label: &'static str) -> RpcResult {
-        let mut suspended = false;
+        let mut waiting = None;
         poll_fn(|cx| match self.completion.poll_take(cx) {
             Poll::Ready(result) => Poll::Ready(result),
             Poll::Pending => {
-                if !std::mem::replace(&mut suspended, true) {
-                    self.trace.record(label, WaitsOn::Peer(self.peer));
-                }
+                waiting.get_or_insert_with(|| self.trace.begin(label, WaitsOn::Peer(self.peer)));
                 Poll::Pending
             }
         })

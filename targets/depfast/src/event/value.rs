@@ -64,15 +64,13 @@ impl<T> ValueEvent<T> {
 
     /// Suspends the coroutine until the value satisfies `condition`.
     pub async fn wait(&self, label: &'static str, condition: impl Fn(&T) -> bool) {
-        let mut suspended = false;
+        let mut waiting = None;
         let place = self.0.waiters.place();
         poll_fn(|cx| {
             if condition(&self.0.value.borrow()) {
                 return Poll::Ready(());
             }
-            if !std::mem::replace(&mut suspended, true) {
-                self.0.trace.record(label, WaitsOn::Local);
-            }
+            waiting.get_or_insert_with(|| self.0.trace.begin(label, WaitsOn::Local));
             place.wait(cx);
             Poll::Pending
         })

@@ -3,6 +3,7 @@
 mod clock;
 mod connection;
 mod coroutine;
+mod cpu;
 mod directory;
 mod disk;
 mod file;
@@ -14,10 +15,12 @@ use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
+use crate::detect::CpuTimes;
 use crate::disk::DiskBackend;
 use crate::env::{Backend, Env, Inbox, LocalFuture, Transport};
 use crate::rpc::Endpoint;
@@ -26,6 +29,7 @@ use crate::time::Instant;
 use crate::timers::Timers;
 use clock::Clock;
 use coroutine::Panics;
+use cpu::{Cpu, Wakefulness};
 
 /// How the process takes part in the world.
 #[derive(Clone, Debug)]
@@ -61,8 +65,12 @@ where
     T: 'static,
     F: Future<Output = T> + 'static,
 {
+    let wakefulness = Wakefulness::new();
+    let (sleeper, waker) = (Arc::clone(&wakefulness), Arc::clone(&wakefulness));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_park(move || sleeper.fall_asleep())
+        .on_thread_unpark(move || waker.wake_up())
         .build()?;
     let local = LocalSet::new();
     runtime.block_on(local.run_until(async move {
@@ -73,10 +81,11 @@ where
             clock: Rc::clone(&clock),
             panics: panics.clone(),
             disk: Rc::new(disk),
+            cpu: Cpu::new(wakefulness),
         };
         backend.spawn(Box::pin(async move { clock.drive().await }));
         backend.spawn(Box::pin(completions.drive()));
-        let env = Env::new(Box::new(backend), options.seed);
+        let env = Env::new(Rc::new(backend), options.seed);
         // A coroutine like all others: what runs here directly is polled whenever any of them is.
         let (finished, output) = tokio::sync::oneshot::channel();
         let main = main(env.clone());
@@ -94,6 +103,7 @@ struct RealBackend {
     clock: Rc<Clock>,
     panics: Panics,
     disk: Rc<disk::RealDisk>,
+    cpu: Cpu,
 }
 
 impl Backend for RealBackend {
@@ -128,6 +138,14 @@ impl Backend for RealBackend {
     ) -> LocalFuture<io::Result<Rc<dyn Transport>>> {
         let panics = self.panics.clone();
         Box::pin(async move { peers::join(endpoint, inbox, panics).await })
+    }
+
+    fn cpu_times(&self) -> CpuTimes {
+        self.cpu.times()
+    }
+
+    fn resident_memory(&self) -> u64 {
+        cpu::resident_memory()
     }
 
     fn terminated(&self) -> LocalFuture<()> {

@@ -97,6 +97,7 @@ impl Rpc {
             pending: RefCell::default(),
             service: RefCell::new(None),
         });
+        env.trace().name_node(endpoint.me);
         let inbox: Rc<dyn Inbox> = Rc::<Inner>::clone(&inner);
         let transport = env.join(endpoint, inbox).await?;
         *inner.transport.borrow_mut() = Some(transport);

@@ -7,6 +7,7 @@ use super::disk::NodeDisk;
 use super::network::NodeTransport;
 use super::stream;
 use super::world::World;
+use crate::detect::CpuTimes;
 use crate::disk::DiskBackend;
 use crate::env::{Backend, Env, Inbox, LocalFuture, Transport};
 use crate::id::NodeId;
@@ -18,7 +19,7 @@ use crate::timers::Timers;
 pub(super) fn env(world: &Rc<World>, node: NodeId, epoch: u64) -> Env {
     let seed = world.rng.borrow_mut().next_u64();
     Env::new(
-        Box::new(SimBackend {
+        Rc::new(SimBackend {
             world: Rc::clone(world),
             node,
             epoch,
@@ -78,6 +79,14 @@ impl Backend for SimBackend {
             epoch: self.epoch,
         });
         Box::pin(std::future::ready(Ok(transport)))
+    }
+
+    fn cpu_times(&self) -> CpuTimes {
+        self.world.cpu_times(self.node)
+    }
+
+    fn resident_memory(&self) -> u64 {
+        0
     }
 
     fn terminated(&self) -> LocalFuture<()> {

@@ -18,6 +18,7 @@ use std::time::Duration;
 pub use disk::{DiskFault, DiskSpeed};
 pub use network::Link;
 
+use crate::detect::CpuTimes;
 use crate::env::Env;
 use crate::id::NodeId;
 use crate::rng::Rng;
@@ -110,6 +111,11 @@ impl Sim {
     /// Makes a node's disk fail, or well again.
     pub fn set_disk_fault(&self, node: NodeId, fault: DiskFault) {
         self.0.disk(node).fault.set(fault);
+    }
+
+    /// Has a node's worker thread have spent time, as its CPU detector will see it. Nothing takes longer by that.
+    pub fn spend_cpu(&self, node: NodeId, times: CpuTimes) {
+        self.0.spend_cpu(node, times);
     }
 
     /// Runs the system for a stretch of virtual time.

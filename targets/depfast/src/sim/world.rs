@@ -10,6 +10,7 @@ use super::disk::SimDisk;
 use super::executor::Executor;
 use super::network::Network;
 use super::stream::{Backlog, Pipe};
+use crate::detect::CpuTimes;
 use crate::env::Inbox;
 use crate::id::NodeId;
 use crate::rng::Rng;
@@ -40,6 +41,7 @@ struct Node {
     inbox: Option<Rc<dyn Inbox>>,
     pipes: Vec<Weak<Pipe>>,
     disk: Rc<SimDisk>,
+    cpu: CpuTimes,
 }
 
 impl World {
@@ -124,6 +126,20 @@ impl World {
             .borrow()
             .get(&node)
             .is_some_and(|node| node.up && node.epoch == epoch)
+    }
+
+    pub(super) fn cpu_times(&self, node: NodeId) -> CpuTimes {
+        self.nodes
+            .borrow()
+            .get(&node)
+            .map_or_else(CpuTimes::default, |node| node.cpu)
+    }
+
+    /// Adds to what the worker of a node did with its time.
+    pub(super) fn spend_cpu(&self, node: NodeId, times: CpuTimes) {
+        if let Some(node) = self.nodes.borrow_mut().get_mut(&node) {
+            node.cpu = node.cpu + times;
+        }
     }
 
     pub(super) fn epoch(&self, node: NodeId) -> u64 {
