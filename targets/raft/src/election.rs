@@ -78,7 +78,7 @@ impl Raft {
             state.standing = Standing::Candidate;
             term
         };
-        let lsn = self.wal.append(self.state.borrow().hard.encode());
+        let lsn = self.wal.note(&self.state.borrow().hard);
         let votes = QuorumEvent::majority(&self.env, self.group_size());
         let (this, own_vote) = (Rc::clone(self), votes.clone());
         self.env.spawn(async move {
@@ -184,7 +184,7 @@ impl Raft {
         }
         if state.hard.voted_for.is_none() {
             state.hard.voted_for = Some(candidate);
-            self.wal.append(state.hard.encode());
+            self.wal.note(&state.hard);
         }
         state.patience_from = self.env.now();
         true

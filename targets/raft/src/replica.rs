@@ -13,7 +13,7 @@ use crate::config::{Config, Timing};
 use crate::leader::{Leading, Op};
 use crate::message::{APPEND, VOTE};
 use crate::state::{Standing, State};
-use crate::storage::{Batch, Lsn, Stretch, Wal};
+use crate::storage::{Batch, Lsn, Snapshots, Stretch, Wal};
 use crate::types::{LogIndex, ReplicaId, Term};
 
 /// How much may wait for one peer in the RPC layer. A peer that lags is sent nothing new anyway until it answers, so
@@ -49,7 +49,10 @@ impl Raft {
     ///
     /// Passes on what the disk or the network says.
     pub async fn start(env: &Env, config: &Config) -> io::Result<Rc<Self>> {
-        let (wal, recovered) = Wal::open(env, config.durability, config.log_memory).await?;
+        let snapshots = Snapshots::open(env, config.durability).await?;
+        let latest = snapshots.latest();
+        let (wal, recovered) =
+            Wal::open(env, config.durability, config.log_memory, latest.as_ref()).await?;
         let mut peers = config.members.clone();
         let own = peers
             .remove(&config.id)
@@ -215,12 +218,13 @@ impl Raft {
         match stretch {
             Stretch::Here(batches) => Ok(batches),
             Stretch::OnDisk(extent) => self.wal.read(&extent).await,
+            Stretch::Compacted => Err(io::Error::other("what is to be applied was compacted")),
         }
     }
 
     /// Appends a batch to the log and to its file, and keeps the memory that the log takes within its budget.
     pub(crate) fn append(&self, state: &mut State, batch: Batch) -> Lsn {
-        let lsn = self.wal.append(batch.bytes().clone());
+        let lsn = self.wal.append(&batch);
         state.log.append(batch, lsn);
         if self.wal.keeps() {
             state.log.shrink(self.wal.durable().get(), self.log_memory);
@@ -234,7 +238,7 @@ impl Raft {
             state.hard.term = term;
             state.hard.voted_for = None;
             state.leader = None;
-            self.wal.append(state.hard.encode());
+            self.wal.note(&state.hard);
         }
         let was = std::mem::replace(&mut state.standing, Standing::Follower);
         if let Standing::Leader(leading) = was {

@@ -116,6 +116,7 @@ impl Raft {
                     self.fetch_and_send(state, peer, extent);
                     return;
                 }
+                Stretch::Compacted => return,
             };
             if self.send(state, peer, next, &batches) == Sent::No {
                 return;

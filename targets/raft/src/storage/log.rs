@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 
 use super::batch::Batch;
+use super::record::LogStart;
 use super::wal::{Extent, Lsn, Piece};
 use crate::types::{LogIndex, Term};
 
 /// The log of one replica: for each batch its place and, for the latest ones, its bytes.
 #[derive(Debug, Default)]
 pub struct Log {
+    start: LogStart,
     slots: VecDeque<Slot>,
     /// How many of the first slots are only on disk.
     on_disk: usize,
@@ -36,28 +38,74 @@ pub enum Stretch {
     Here(Vec<Batch>),
     /// They are to be read from the log file.
     OnDisk(Extent),
+    /// The first of them is no longer in the log; a snapshot covers it.
+    Compacted,
 }
 
 impl Log {
-    /// The position of the last entry.
+    /// An empty log.
+    pub fn starting(start: LogStart) -> Self {
+        Self {
+            start,
+            ..Self::default()
+        }
+    }
+
+    /// What precedes the first entry.
+    pub const fn start(&self) -> LogStart {
+        self.start
+    }
+
+    /// The position of the first entry; of an empty log, where it would be.
+    pub const fn first_index(&self) -> LogIndex {
+        self.start.after.next()
+    }
+
+    /// The position of the last entry; of an empty log, that of its [start](Self::start).
     pub fn last(&self) -> LogIndex {
-        self.slots.back().map_or(LogIndex::ZERO, |slot| slot.last)
+        self.slots.back().map_or(self.start.after, |slot| slot.last)
     }
 
-    /// The term of the last entry.
+    /// The term of the entry at [`last`](Self::last).
     pub fn last_term(&self) -> Term {
-        self.slots.back().map_or(Term::default(), |slot| slot.term)
+        self.slots.back().map_or(self.start.term, |slot| slot.term)
     }
 
-    /// The term of the entry at `index`; of position zero it is zero; `None` beyond the end.
+    /// The term of the entry at `index`, that of the start included; `None` before it and beyond the end.
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        if index == LogIndex::ZERO {
-            return Some(Term::default());
+        if index == self.start.after {
+            return Some(self.start.term);
         }
         Some(self.slots[self.holder(index)?].term)
     }
 
-    /// The first position whose entry has the same term as the one at `index`.
+    /// Says what precedes the log, which was unknown.
+    pub(super) const fn set_start_term(&mut self, term: Term) {
+        self.start.term = term;
+    }
+
+    /// Forgets the entries up to `index`, which must be in the log or its start; a snapshot must cover them.
+    pub(super) fn compact(&mut self, index: LogIndex) {
+        let Some(term) = self.term_at(index) else {
+            return;
+        };
+        self.start = LogStart { after: index, term };
+        while let Some(slot) = self.slots.pop_front_if(|slot| slot.last <= index) {
+            self.on_disk = self.on_disk.saturating_sub(1);
+            self.in_memory -= slot.batch.map_or(0, |batch| batch.bytes().len());
+        }
+        let Some(slot) = self.slots.front_mut().filter(|slot| slot.first <= index) else {
+            return;
+        };
+        slot.first = index.next();
+        if let Some(batch) = slot.batch.take() {
+            let kept = batch.starting_at(slot.first);
+            self.in_memory = self.in_memory - batch.bytes().len() + kept.bytes().len();
+            slot.batch = Some(kept);
+        }
+    }
+
+    /// The first position in the log whose entry has the same term as the one at `index`.
     pub fn first_of_term_at(&self, index: LogIndex) -> LogIndex {
         let Some(holder) = self.holder(index) else {
             return self.last().next();
@@ -69,7 +117,7 @@ impl Log {
 
     /// Which slot holds `index`.
     fn holder(&self, index: LogIndex) -> Option<usize> {
-        if index > self.last() || index == LogIndex::ZERO {
+        if index > self.last() || index <= self.start.after {
             return None;
         }
         // Most questions are about the last batch.
@@ -146,7 +194,8 @@ impl Log {
     /// The part of `batch` that the log lacks, if any, and where it begins. Entries that contradict it are to be
     /// removed from there on.
     pub fn missing(&self, batch: &Batch) -> Option<LogIndex> {
-        let mut index = batch.first();
+        // What a snapshot covers is committed: nobody contradicts it.
+        let mut index = batch.first().max(self.first_index());
         while index <= batch.last() {
             let Some(holder) = self.holder(index) else {
                 return Some(index);
@@ -162,6 +211,9 @@ impl Log {
 
     /// What follows from `index` on: at least one batch if there is any, and then up to `bytes`.
     pub fn since(&self, index: LogIndex, bytes: usize) -> Stretch {
+        if index <= self.start.after {
+            return Stretch::Compacted;
+        }
         let Some(holder) = self.holder(index) else {
             return Stretch::Here(Vec::new());
         };
@@ -275,6 +327,7 @@ mod tests {
                 .iter()
                 .map(|piece| (piece.first.0, piece.last.0))
                 .collect(),
+            Stretch::Compacted => panic!("compacted"),
         }
     }
 
@@ -307,6 +360,37 @@ mod tests {
                     positions(&log.since(LogIndex(length + 2), 0)),
                     [(length + 2, length + 2)]
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_is_compacted_within_batches_and_between_them() {
+        for budget in [usize::MAX, 100, 0] {
+            for index in 0..=10u64 {
+                let mut log = log();
+                let term = log.term_at(LogIndex(index)).unwrap();
+                log.shrink(Lsn(u64::MAX), budget);
+                log.compact(LogIndex(index));
+                let after = LogIndex(index);
+                assert_eq!(log.start(), LogStart { after, term });
+                assert_eq!(log.term_at(LogIndex(index)), Some(term));
+                assert_eq!(log.last(), LogIndex(10));
+                assert_eq!(log.last_term(), Term(4));
+                assert_eq!(
+                    terms(&log),
+                    [1, 1, 1, 2, 2, 2, 2, 2, 4, 4][usize::try_from(index).unwrap()..]
+                );
+                assert_eq!(log.since(LogIndex(index), 0), Stretch::Compacted);
+                if index < 10 {
+                    let next = positions(&log.since(LogIndex(index + 1), 0));
+                    assert_eq!(next[0].0, index + 1);
+                }
+                assert_eq!(log.missing(&batch(2, 4, 5)), None);
+                log.append(batch(7, 11, 2), Lsn(1000));
+                assert_eq!(log.last(), LogIndex(12));
+                log.truncate_from(LogIndex(index + 1));
+                assert_eq!((log.last(), log.last_term()), (LogIndex(index), term));
             }
         }
     }

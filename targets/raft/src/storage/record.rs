@@ -13,8 +13,11 @@ use crate::types::{LogIndex, ReplicaId, Term};
 pub(super) const PREFIX: usize = 8;
 pub(super) const KIND_ENTRIES: u8 = 1;
 const KIND_HARD_STATE: u8 = 2;
+const KIND_START: u8 = 3;
 /// The length of a record of term and vote.
 const HARD_STATE: usize = PREFIX + 13;
+/// The length of a record of the log's start.
+const START: usize = PREFIX + 17;
 
 /// What a replica must not forget besides its log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +35,17 @@ pub enum Record {
     Entries(Batch),
     /// The term and vote from here on.
     HardState(HardState),
+    /// The log begins anew: nothing that was appended before is part of it any more.
+    Start(LogStart),
+}
+
+/// Where a log begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogStart {
+    /// The position before the first entry; a snapshot says what came before.
+    pub after: LogIndex,
+    /// The term of the entry there.
+    pub term: Term,
 }
 
 impl HardState {
@@ -42,6 +56,19 @@ impl HardState {
         record.put_u8(KIND_HARD_STATE);
         record.put_u64_le(self.term.0);
         record.put_u32_le(self.voted_for.map_or(u32::MAX, |id| id.0));
+        seal(&mut record);
+        record.freeze()
+    }
+}
+
+impl LogStart {
+    /// The start as a record.
+    pub(super) fn encode(&self) -> Bytes {
+        let mut record = BytesMut::with_capacity(START);
+        record.put_bytes(0, PREFIX);
+        record.put_u8(KIND_START);
+        record.put_u64_le(self.after.0);
+        record.put_u64_le(self.term.0);
         seal(&mut record);
         record.freeze()
     }
@@ -60,23 +87,31 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
     Some(PREFIX + u32::from_le_bytes(*bytes.first_chunk()?) as usize)
 }
 
+/// What a whole record says after its checksum; `None` if it is damaged.
+pub(super) fn unseal(record: &Bytes) -> Option<Bytes> {
+    if length(record)? != record.len() {
+        return None;
+    }
+    let checksum = u32::from_le_bytes(*record[4..].first_chunk()?);
+    (crc32fast::hash(&record[PREFIX..]) == checksum).then(|| record.slice(PREFIX..))
+}
+
 impl Record {
     /// How many bytes it takes in the log file.
     pub fn length(&self) -> usize {
         match self {
             Self::Entries(batch) => batch.bytes().len(),
             Self::HardState(_) => HARD_STATE,
+            Self::Start(_) => START,
         }
     }
 
     /// Takes the first record off `bytes`; `None` if they do not start with a whole and undamaged one.
     pub fn take(bytes: &mut Bytes) -> Option<Self> {
-        let length = length(bytes).filter(|length| *length <= bytes.len() && *length > PREFIX)?;
-        let checksum = u32::from_le_bytes(*bytes[4..].first_chunk()?);
-        if crc32fast::hash(&bytes[PREFIX..length]) != checksum {
-            return None;
-        }
-        let record = Self::read(bytes.slice(..length))?;
+        let length = length(bytes).filter(|length| *length <= bytes.len())?;
+        let whole = bytes.slice(..length);
+        unseal(&whole)?;
+        let record = Self::read(whole)?;
         bytes.advance(length);
         Some(record)
     }
@@ -98,6 +133,10 @@ impl Record {
                     voted_for: (id != u32::MAX).then_some(ReplicaId(id)),
                 }))
             }
+            KIND_START => Some(Self::Start(LogStart {
+                after: LogIndex(body.try_get_u64_le().ok()?),
+                term: Term(body.try_get_u64_le().ok()?),
+            })),
             _ => None,
         }
     }
@@ -118,6 +157,18 @@ mod tests {
             assert_eq!(Record::take(&mut bytes), Some(Record::HardState(state)));
             assert!(bytes.is_empty());
         }
+    }
+
+    #[test]
+    fn a_start_survives_encoding() {
+        let start = LogStart {
+            after: LogIndex(7),
+            term: Term(3),
+        };
+        let mut bytes = start.encode();
+        assert_eq!(bytes.len(), Record::Start(start).length());
+        assert_eq!(Record::take(&mut bytes), Some(Record::Start(start)));
+        assert!(bytes.is_empty());
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::log::Log;
-use super::record::{HardState, Record};
+use super::record::{HardState, LogStart, Record};
 use super::wal::Lsn;
+use crate::types::{LogIndex, Term};
 
 /// What a replica knew when it stopped.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ pub struct Recovered {
     pub log: Log,
     /// The length of the file's sound part.
     pub length: u64,
+    /// Whether it is unknown which term precedes the log: what the file began with once was removed from it.
+    headless: bool,
 }
 
 impl Recovered {
@@ -27,11 +30,18 @@ impl Recovered {
             let end = Lsn(self.length + record.length() as u64);
             match record {
                 Record::HardState(state) => self.hard_state = state,
+                Record::Start(start) => self.begin_anew(start, false),
                 Record::Entries(batch) => {
-                    if batch.first() > self.log.last().next() {
-                        return;
+                    let follows = self.log.first_index()..=self.log.last().next();
+                    if follows.contains(&batch.first()) {
+                        self.log.truncate_from(batch.first());
+                    } else {
+                        // Either this is the oldest entry that was kept, or what was kept before it was uncertain
+                        // then and has been replaced.
+                        let after = batch.first().previous();
+                        let term = Term::default();
+                        self.begin_anew(LogStart { after, term }, true);
                     }
-                    self.log.truncate_from(batch.first());
                     self.log.append(batch, end);
                     self.log.shrink(end, budget);
                 }
@@ -39,6 +49,54 @@ impl Recovered {
             self.length = end.0;
         }
     }
+
+    fn begin_anew(&mut self, start: LogStart, headless: bool) {
+        self.log = Log::starting(start);
+        self.headless = headless;
+    }
+
+    /// Has the log continue the snapshot, or nothing if there is none. What does not agree with the snapshot was never
+    /// committed: the snapshot was received from a leader, and the replica stopped before it could note that.
+    ///
+    /// # Errors
+    ///
+    /// There is a gap between the snapshot and the log.
+    pub(super) fn continue_from(&mut self, snapshot: LogStart) -> Result<(), Gap> {
+        let start = self.log.start();
+        if start.after > snapshot.after {
+            return Err(Gap {
+                snapshot: snapshot.after,
+                first: self.log.first_index(),
+            });
+        }
+        let agrees = match self.log.term_at(snapshot.after) {
+            Some(_) if start.after == snapshot.after && self.headless => true,
+            Some(term) => term == snapshot.term,
+            None => false,
+        };
+        if agrees && start.after < snapshot.after {
+            self.log.compact(snapshot.after);
+        } else if agrees {
+            self.log.set_start_term(snapshot.term);
+        } else {
+            self.begin_anew(snapshot, false);
+        }
+        self.headless = false;
+        Ok(())
+    }
+}
+
+/// Entries between the snapshot and the log are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the log begins at {first} but the snapshot ends at {snapshot}: files were removed or replaced; \
+     restore them, or remove the replica from the group, empty its directory, and add it again"
+)]
+pub struct Gap {
+    /// The last entry of the snapshot; zero if there is none.
+    pub snapshot: LogIndex,
+    /// The first entry of the log.
+    pub first: LogIndex,
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use depfast::disk::Flush;
 use depfast::{Env, File, ValueEvent};
 
 use super::batch::Batch;
-use super::record::{self, Record};
+use super::log::Log;
+use super::record::{self, HardState, Record};
 use super::recovery::Recovered;
+use super::snapshot::SnapshotMeta;
 use crate::config::Durability;
 use crate::types::LogIndex;
 
@@ -45,6 +47,15 @@ pub struct Piece {
     pub last: LogIndex,
 }
 
+/// Whether the log can grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// There is room.
+    Enough,
+    /// The disk is full. What is left is for term and vote, and for what was appended already: nothing new should be.
+    Full,
+}
+
 /// The log file of one replica.
 ///
 /// What is appended while a flush is under way leaves with the next one, in one write.
@@ -56,6 +67,7 @@ pub struct Wal {
     durable: ValueEvent<Lsn>,
     appended: ValueEvent<()>,
     failure: ValueEvent<Option<Rc<io::Error>>>,
+    space: ValueEvent<Space>,
 }
 
 struct Files {
@@ -74,8 +86,9 @@ impl Wal {
         env: &Env,
         durability: Durability,
         log_memory: usize,
+        snapshot: Option<&SnapshotMeta>,
     ) -> io::Result<(Rc<Self>, Recovered)> {
-        let (files, recovered) = match durability {
+        let (files, mut recovered) = match durability {
             Durability::Memory => (None, Recovered::default()),
             Durability::Fsync => {
                 let log = env.disk().open(NAME).wait("open log").await?;
@@ -87,6 +100,10 @@ impl Wal {
                 (Some(Files { log, reader }), recovered)
             }
         };
+        let snapshot = snapshot.map(SnapshotMeta::log_start).unwrap_or_default();
+        recovered
+            .continue_from(snapshot)
+            .map_err(|gap| io::Error::new(io::ErrorKind::InvalidData, gap))?;
         let start = Lsn(recovered.length);
         let wal = Rc::new(Self {
             files,
@@ -95,14 +112,44 @@ impl Wal {
             durable: ValueEvent::new(env, start),
             appended: ValueEvent::new(env, ()),
             failure: ValueEvent::new(env, None),
+            space: ValueEvent::new(env, Space::Enough),
         });
         let flushing = Rc::clone(&wal);
         env.spawn(async move { flushing.flush_forever().await });
         Ok((wal, recovered))
     }
 
-    /// Appends a record; it is durable when [`durable`](Self::durable) reaches the returned place.
-    pub fn append(&self, record: Bytes) -> Lsn {
+    /// Appends a batch; it is durable when [`durable`](Self::durable) reaches the returned place.
+    pub fn append(&self, batch: &Batch) -> Lsn {
+        self.put(batch.bytes().clone())
+    }
+
+    /// Notes term and vote; they are durable when [`durable`](Self::durable) reaches the returned place.
+    pub fn note(&self, state: &HardState) -> Lsn {
+        self.put(state.encode())
+    }
+
+    /// Forgets the entries up to `index`, which a [finished](super::SnapshotWriter::finish) snapshot covers; entries
+    /// after it stay. What is no longer needed on disk is removed in the background.
+    pub fn compact(&self, log: &mut Log, index: LogIndex) {
+        log.compact(index);
+    }
+
+    /// Has the log continue a [finished](super::SnapshotWriter::finish) snapshot that was received. If the log holds
+    /// the snapshot's last entry, what follows it stays, otherwise the log is empty afterwards.
+    ///
+    /// Returns the place that [`durable`](Self::durable) must reach before anything is answered.
+    pub fn install(&self, log: &mut Log, snapshot: &SnapshotMeta) -> Lsn {
+        if log.term_at(snapshot.index) == Some(snapshot.term) {
+            log.compact(snapshot.index);
+            return self.end();
+        }
+        let start = snapshot.log_start();
+        *log = Log::starting(start);
+        self.put(start.encode())
+    }
+
+    fn put(&self, record: Bytes) -> Lsn {
         let end = Lsn(self.end.get().0 + record.len() as u64);
         self.end.set(end);
         if self.files.is_none() {
@@ -131,6 +178,11 @@ impl Wal {
     /// bytes are on disk is unknown, and a later flush that succeeds would not tell.
     pub const fn failure(&self) -> &ValueEvent<Option<Rc<io::Error>>> {
         &self.failure
+    }
+
+    /// Whether there is room for more.
+    pub const fn space(&self) -> &ValueEvent<Space> {
+        &self.space
     }
 
     /// Whether what is durable can be read again.
