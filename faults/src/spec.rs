@@ -2,14 +2,18 @@
 
 mod kind;
 mod place;
+mod ramp;
+mod schedule;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocab::ids::{FaultName, Phase};
 use vocab::problem::{FieldPath, Problems, Validate};
+use vocab::units::Span;
 
 pub use kind::{CpuContention, CpuQuota, FaultType, MemoryLimit, NetDelay, ProcessPause};
 pub use place::{Count, Place, PlaceError, Resolve};
+pub use schedule::{Intermittent, Ramp, Schedule, Stretch};
 
 /// A fault of the experiment: what, where, when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,7 +29,57 @@ pub struct FaultSpec {
     /// The phase it is in for: injected when the phase starts, cleared when it ends.
     #[serde(default = "fault_phase")]
     pub during: Phase,
+    /// It is injected this long after the start of its phase.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub at: Span,
+    /// It is cleared this long after its start; without it at the end of its phase.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub length: Option<Span>,
+    /// How it goes on within this time.
+    #[serde(default, skip_serializing_if = "is_step")]
+    pub schedule: Schedule,
 }
+
+fn is_zero(span: &Span) -> bool {
+    *span == Span::ZERO
+}
+
+fn is_step(schedule: &Schedule) -> bool {
+    *schedule == Schedule::Step
+}
+
+impl FaultSpec {
+    /// When it is in, from the start of its phase, which lasts `phase`; in the order of time. The same seed draws the same.
+    pub fn stretches(&self, phase: Span, seed: u64) -> Vec<Stretch> {
+        let begin = self.at.duration().min(phase.duration());
+        let end = match self.length {
+            Some(length) => (begin + length.duration()).min(phase.duration()),
+            None => phase.duration(),
+        };
+        self.schedule.stretches(&self.kind, begin, end, seed)
+    }
+
+    /// Whether its phase is too short for it; the reason if so.
+    pub fn exceeds(&self, phase: Span) -> Option<String> {
+        let shortest = self.schedule.shortest().max(SHORTEST);
+        let length = self.length.unwrap_or(shortest).max(shortest);
+        let needed = Span::from(self.at.duration().saturating_add(length.duration()));
+        (needed > phase).then(|| {
+            format!(
+                "`{}` needs {needed} of phase `{}`, which lasts {phase}",
+                self.name, self.during
+            )
+        })
+    }
+
+    /// Whether it is in from the start of its phase to the end.
+    pub fn is_plain(&self) -> bool {
+        self.at == Span::ZERO && self.length.is_none() && self.schedule == Schedule::Step
+    }
+}
+
+/// The shortest time a fault can be in and be probed.
+const SHORTEST: Span = Span::seconds(1);
 
 fn fault_phase() -> Phase {
     Phase::Fault
@@ -35,6 +89,14 @@ impl Validate for FaultSpec {
     fn validate(&self, at: &FieldPath, problems: &mut Problems) {
         self.kind.validate(&at.key("type"), problems);
         self.on.validate(&at.key("on"), problems);
+        self.schedule
+            .validate(&self.kind, &at.key("schedule"), problems);
+        if let Some(length) = self.length.filter(|length| *length < SHORTEST) {
+            problems.add(
+                at.key("for"),
+                format!("{length} is too short to be felt, expected at least {SHORTEST}"),
+            );
+        }
         if matches!(self.during, Phase::Warmup | Phase::Baseline) {
             problems.add_with_help(
                 at.key("during"),
@@ -93,6 +155,66 @@ mod tests {
             let again: FaultSpec = serde_yaml::from_str(&serde_yaml::to_string(&spec).unwrap())
                 .unwrap_or_else(|error| panic!("{kind}: {error}"));
             assert_eq!(again, spec);
+        }
+    }
+
+    #[test]
+    fn offsets_are_within_the_phase() {
+        let spec =
+            read("{name: f, type: {process.pause: {}}, on: {role: leader}, at: 2s, for: 5s}");
+        let found = spec.stretches(Span::seconds(20), 1);
+        let times: Vec<_> = found
+            .iter()
+            .map(|one| (one.begin.as_secs(), one.end.as_secs()))
+            .collect();
+        assert_eq!(times, [(2, 7)]);
+        assert_eq!(spec.exceeds(Span::seconds(7)), None);
+        assert!(spec.exceeds(Span::seconds(6)).unwrap().contains("needs 7s"));
+        let again: FaultSpec =
+            serde_yaml::from_str(&serde_yaml::to_string(&spec).unwrap()).unwrap();
+        assert_eq!(again, spec);
+    }
+
+    #[test]
+    fn a_schedule_that_makes_no_sense_is_refused_at_its_field() {
+        for (schedule, field, message) in [
+            (
+                "{ramp: {from: {cpu.quota: {share: 50%}}, steps: 1}}",
+                "ramp.steps",
+                "from 2",
+            ),
+            (
+                "{ramp: {from: {net.delay: {delay: 1ms}}, steps: 3}}",
+                "ramp.from",
+                "cannot grow",
+            ),
+            (
+                "{ramp: {from: {cpu.quota: {share: 50%}}, steps: 9, over: 3s}}",
+                "ramp.over",
+                "1s each",
+            ),
+            (
+                "{intermittent: {on: 100ms, off: 2s}}",
+                "intermittent.on",
+                "at least 1s",
+            ),
+            (
+                "{intermittent: {on: 1s, off: 2s, jitter: 80%}}",
+                "intermittent.jitter",
+                "at most 50%",
+            ),
+        ] {
+            let text = format!(
+                "{{name: f, type: {{cpu.quota: {{share: 5%}}}}, on: {{node: s1}}, schedule: {schedule}}}"
+            );
+            let found = problems(&text);
+            let wanted = format!("faults[0].schedule.{field}: ");
+            assert!(
+                found
+                    .iter()
+                    .any(|p| p.starts_with(&wanted) && p.contains(message)),
+                "{text}: {found:?}"
+            );
         }
     }
 

@@ -5,7 +5,7 @@ mod findings;
 mod trial;
 
 use askama::Template;
-use results::stats::{Analysis, CellPhase, Ratio, Spread};
+use results::stats::{Analysis, CellPhase, Ratio, Spread, Tolerance};
 use results::table::{significant, thousands};
 use results::{Environment, RunDir};
 use vocab::ids::Phase;
@@ -95,8 +95,28 @@ fn rows(analysis: &Analysis, labels: &[CellLabel]) -> Vec<Row> {
             };
             rows.push(row(name, phase));
         }
+        rows.extend(cell.tolerance.map(windows));
     }
     rows
+}
+
+/// Windows with the faults against those without.
+fn windows(tolerance: Tolerance) -> Row {
+    let ratio = |ratio: Option<Ratio>| ratio.map(of_ratio).unwrap_or_default();
+    let [rps, p50, p99, p999] = std::array::from_fn(|_| Number::default());
+    Row {
+        cell: String::new(),
+        phase: format!("{} pairs of windows", tolerance.pairs),
+        errors: String::new(),
+        numbers: [
+            rps,
+            p50,
+            p99,
+            p999,
+            ratio(tolerance.rps),
+            ratio(tolerance.p99),
+        ],
+    }
 }
 
 fn row(cell: String, phase: &CellPhase) -> Row {

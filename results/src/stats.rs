@@ -13,12 +13,17 @@
 //! - **unavailability window**: consecutive intervals in which no operation of any kind succeeded.
 //! - **time to leader change**: from the moment the first fault was in place to the first change of leader after it.
 //!
+//! - **paired windows**: a fault phase in which the faults come and go. Each window with them is divided by the one
+//!   without them just before it; the median of these ratios is given with its bootstrap interval over the pairs of all
+//!   valid trials ([`Tolerance`]).
+//!
 //! Trials that are invalid or incomplete enter none of the numbers over trials; they are listed with their reason.
 
 mod analysis;
 mod bootstrap;
 mod cell;
 mod effects;
+mod paired;
 mod phase;
 mod spread;
 mod trial_data;
@@ -27,6 +32,7 @@ pub use analysis::{Analysis, TrialAnalysis};
 pub use bootstrap::Ratio;
 pub use cell::{CellAnalysis, CellPhase};
 pub use effects::{Effects, Recovery, Window};
+pub use paired::{Pair, Tolerance, WindowSummary};
 pub use phase::{Ops, PhaseSummary, Quantiles};
 pub use spread::Spread;
 pub use trial_data::{Slot, TrialData};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use vocab::ids::Phase;
 
-use crate::stats::{Analysis, CellAnalysis, CellPhase, Ratio};
+use crate::stats::{Analysis, CellAnalysis, CellPhase, Ratio, Tolerance};
 
 /// The table: for each cell its baseline, fault and recovery (median over the valid trials), how they compare with the
 /// baseline, invalid trials with their reason, and what bends the numbers as notes. At most about 100 columns wide.
@@ -36,6 +36,9 @@ pub fn text(analysis: &Analysis) -> String {
             };
             rows.push(phase_row(first, phase));
             lines.push(Line::Row(rows.len() - 1));
+        }
+        if let Some(tolerance) = cell.tolerance {
+            lines.push(Line::Text(show_tolerance(tolerance)));
         }
         for (trials, reason) in cell.invalid_by_reason() {
             let line = format!("{}, {trials}  invalid: {reason}", cell.id);
@@ -96,6 +99,16 @@ fn phase_row(cell: String, phase: &CellPhase) -> [String; 7] {
     ]
 }
 
+fn show_tolerance(tolerance: Tolerance) -> String {
+    let show = |ratio: Option<Ratio>| ratio.map_or_else(|| "-".to_owned(), show_ratio);
+    format!(
+        "  windows with the faults against those without, {} pairs: throughput {}, p99 {}",
+        tolerance.pairs,
+        show(tolerance.rps),
+        show(tolerance.p99)
+    )
+}
+
 fn show_ratio(ratio: Ratio) -> String {
     let mut text = format!("{:.2}x", ratio.median);
     if let Some((low, high)) = ratio.interval {
@@ -127,9 +140,7 @@ fn push_notes(text: &mut String, analysis: &Analysis) {
         .iter()
         .any(|cell| cell.valid_trials().count() > 1);
     if several {
-        text.push_str(
-            "\nmedians over the valid trials; [..] is the bootstrap's 95 % interval over trials\n",
-        );
+        text.push_str("\nmedians over the valid trials; [..] is the bootstrap's 95 % interval\n");
     }
     for limitation in &analysis.limitations {
         writeln!(text, "note: {limitation}").expect("memory takes text");

@@ -1,4 +1,7 @@
-//! The numbers of a run as CSV: `trials.csv`, `summary.csv`, `effects.csv`.
+//! The numbers of a run as CSV: `trials.csv`, `summary.csv`, `effects.csv`; of paired windows also `pairs.csv` and
+//! `tolerance.csv`.
+
+mod paired;
 
 use std::path::Path;
 
@@ -8,7 +11,8 @@ use crate::record::TrialSetup;
 use crate::stats::{Analysis, CellPhase, Quantiles, Ratio, Recovery, Spread, TrialAnalysis};
 
 /// Writes `trials.csv` (one line for each trial, phase and kind of operation), `effects.csv` (one for each trial) and
-/// `summary.csv` (one for each cell, phase and kind of operation, over the valid trials).
+/// `summary.csv` (one for each cell, phase and kind of operation, over the valid trials). Paired windows also give
+/// `pairs.csv` (one for each pair) and `tolerance.csv` (one for each cell, over the valid trials).
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -27,7 +31,8 @@ pub fn write_tables(run: &RunDir, analysis: &Analysis) -> Result<(), ResultsErro
         &run.path().join("summary.csv"),
         &SUMMARY,
         summary_lines(analysis),
-    )
+    )?;
+    paired::write_tables(run, analysis)
 }
 
 const TRIALS: [&str; 21] = [

@@ -84,6 +84,74 @@ fn what_is_not_back_is_not_recovered() {
 }
 
 #[test]
+fn windows_are_compared_in_pairs() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = run(dir.path());
+    let mut writer = run.trial(setup("etcd", 1), wall()).unwrap();
+    let mut at = 0.0;
+    let mut seconds_of = |writer: &mut TrialWriter, phase, counts: &[usize], micros: u64| {
+        for count in counts {
+            let interval = second(phase, at, &vec![micros; *count]);
+            writer.interval(&interval).unwrap();
+            at += 1.0;
+        }
+        at
+    };
+    seconds_of(&mut writer, Phase::Baseline, &[77, 77], 9000);
+    // The throughput drifts upwards by a half; with the faults it is a tenth less, and p99 doubled.
+    let mut start = 2.0;
+    for pair in 1..=3 {
+        let free = 100 + 50 * (pair - 1);
+        for (what, counts, micros) in [
+            ("fault-free", [free, free], 1000),
+            ("fault", [free * 9 / 10, free * 9 / 10], 2000),
+        ] {
+            // The one who tells of windows is a little late.
+            let told = event(start + 0.012, EventKind::WindowStarted);
+            writer
+                .event(&told.saying(format!("{what} {pair}")))
+                .unwrap();
+            start = seconds_of(&mut writer, Phase::Fault, &counts, micros);
+        }
+    }
+    seconds_of(&mut writer, Phase::Recovery, &[500], 1000);
+    writer.finish(Validity::Valid, wall()).unwrap();
+
+    let analysis = Analysis::of(&run).unwrap();
+    let cell = &analysis.cells[0];
+    let pairs = &cell.trials[0].pairs;
+    let shown: Vec<_> = pairs
+        .iter()
+        .map(|pair| (pair.free.rps, pair.fault.rps))
+        .collect();
+    assert_eq!(shown, [(100.0, 90.0), (150.0, 135.0), (200.0, 180.0)]);
+    let tolerance = cell.tolerance.unwrap();
+    assert_eq!(tolerance.pairs, 3);
+    let (rps, p99) = (tolerance.rps.unwrap(), tolerance.p99.unwrap());
+    assert!(
+        (rps.median - 0.9).abs() < 1e-9 && rps.interval == Some((0.9, 0.9)),
+        "{rps:?}"
+    );
+    assert!((p99.median - 2.0).abs() < 0.01, "{p99:?}");
+    // What mixes windows with and without the faults is compared with nothing.
+    assert_eq!(cell.phase(Phase::Fault).unwrap().rps_ratio, None);
+    assert_eq!(cell.trials[0].effects.degradation, None);
+
+    write_tables(&run, &analysis).unwrap();
+    let text = std::fs::read_to_string(run.path().join("tolerance.csv")).unwrap();
+    assert!(
+        text.lines()
+            .nth(1)
+            .unwrap()
+            .contains(",3,0.9000,0.9000,0.9000,"),
+        "{text}"
+    );
+    let pairs = std::fs::read_to_string(run.path().join("pairs.csv")).unwrap();
+    assert_eq!(pairs.lines().count(), 4);
+    assert!(table::text(&analysis).contains("3 pairs: throughput 0.90x"));
+}
+
+#[test]
 fn invalid_trials_are_listed_and_never_averaged() {
     let dir = tempfile::tempdir().unwrap();
     let run = run(dir.path());

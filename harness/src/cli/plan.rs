@@ -3,6 +3,9 @@ use std::time::Duration;
 
 use clap::Args;
 use faults::FaultSpec;
+use faults::spec::Schedule;
+use vocab::ids::Phase;
+use vocab::units::Span;
 
 use super::{CliError, Exit, output};
 use crate::experiment::{self, Experiment};
@@ -63,8 +66,15 @@ pub(super) fn summary(experiment: &Experiment) -> String {
         clock(plan.estimate()),
     );
     let fault = |fault: &FaultSpec| {
+        let times = match &experiment.spec.phases.paired {
+            Some(paired) if fault.during == Phase::Fault => format!(
+                ", {} times: {} out, {} in",
+                paired.windows, paired.off, paired.on
+            ),
+            _ => times(fault),
+        };
         format!(
-            "fault {}: {} on {} during {}",
+            "fault {}: {} on {} during {}{times}",
             fault.name, fault.kind, fault.on, fault.during
         )
     };
@@ -73,6 +83,14 @@ pub(super) fn summary(experiment: &Experiment) -> String {
         .chain(experiment.spec.faults.iter().map(fault))
         .collect();
     lines.join("\n") + "\n"
+}
+
+/// What a fault's time is besides its phase.
+fn times(fault: &FaultSpec) -> String {
+    let at = (fault.at != Span::ZERO).then(|| format!(", from {}", fault.at));
+    let length = fault.length.map(|length| format!(", for {length}"));
+    let schedule = (fault.schedule != Schedule::Step).then(|| format!(", {}", fault.schedule));
+    [at, length, schedule].into_iter().flatten().collect()
 }
 
 /// Hours, minutes and seconds.

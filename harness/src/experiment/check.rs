@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use faults::{FaultSpec, Place};
 use targets::Target;
-use vocab::ids::{NodeName, Role};
+use vocab::ids::{NodeName, Phase, Role};
 use vocab::problem::{FieldPath, Problems, nearest};
+use vocab::units::Span;
 
 use super::Spec;
 use crate::cluster::spec::ClusterSpec;
@@ -90,6 +91,7 @@ fn names(spec: &Spec, problems: &mut Problems) {
             other.kind.name() == fault.kind.name()
                 && other.on == fault.on
                 && other.during == fault.during
+                && overlap(spec, other, fault)
         };
         if let Some(other) = spec.faults[..index].iter().find(same) {
             problems.add(
@@ -105,15 +107,51 @@ fn names(spec: &Spec, problems: &mut Problems) {
     }
 }
 
+/// Whether two faults of the same phase may be in together.
+fn overlap(spec: &Spec, one: &FaultSpec, other: &FaultSpec) -> bool {
+    let Some(phase) = spec.phases.length(one.during) else {
+        return true;
+    };
+    let whole = |fault: &FaultSpec| {
+        let begin = fault.at.duration();
+        let length = fault.length.unwrap_or(phase).duration();
+        (begin, begin.saturating_add(length))
+    };
+    let ((begin, end), (other_begin, other_end)) = (whole(one), whole(other));
+    begin < other_end && other_begin < end
+}
+
 fn during(spec: &Spec, fault: &FaultSpec, at: &FieldPath, problems: &mut Problems) {
-    if spec.phases.length(fault.during).is_none() {
+    match spec.phases.length(fault.during) {
+        Some(length) => within(spec, fault, length, at, problems),
+        None => {
+            problems.add_with_help(
+                at.key("during"),
+                format!(
+                    "`{}` is to be in during `{}`, which is no phase of this experiment",
+                    fault.name, fault.during
+                ),
+                format!("add `{}: 15s` to `phases`", fault.during),
+            );
+        }
+    }
+}
+
+/// The phase must have room for the fault.
+fn within(spec: &Spec, fault: &FaultSpec, phase: Span, at: &FieldPath, problems: &mut Problems) {
+    if spec.phases.paired.is_some() && fault.during == Phase::Fault {
+        if !fault.is_plain() {
+            problems.add_with_help(
+                at.clone(),
+                format!("the windows of `paired` say when `{}` is in", fault.name),
+                "leave out `at`, `for` and `schedule`, or `paired`",
+            );
+        }
+    } else if let Some(reason) = fault.exceeds(phase) {
         problems.add_with_help(
-            at.key("during"),
-            format!(
-                "`{}` is to be in during `{}`, which is no phase of this experiment",
-                fault.name, fault.during
-            ),
-            format!("add `{}: 15s` to `phases`", fault.during),
+            at.clone(),
+            reason,
+            format!("make `phases.{}` longer", fault.during),
         );
     }
 }

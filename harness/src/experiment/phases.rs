@@ -1,8 +1,12 @@
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocab::ids::Phase;
 use vocab::problem::{FieldPath, Problems, Validate};
 use vocab::units::Span;
+
+use super::Paired;
 
 /// The longest trial: its intervals are held in memory when statistics are made.
 const LONGEST_TRIAL: Span = Span::seconds(24 * 3600);
@@ -23,6 +27,9 @@ pub struct Phases {
     /// The faults are in. Without this phase there is no fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Span>,
+    /// Instead of `fault`: the faults come and go in pairs of windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired: Option<Paired>,
     /// The faults are out again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Span>,
@@ -42,6 +49,7 @@ impl Default for Phases {
             warmup: warmup(),
             baseline: baseline(),
             fault: None,
+            paired: None,
             recovery: None,
         }
     }
@@ -61,9 +69,21 @@ impl Phases {
         match phase {
             Phase::Warmup => (self.warmup != Span::ZERO).then_some(self.warmup),
             Phase::Baseline => Some(self.baseline),
-            Phase::Fault => self.fault,
+            Phase::Fault => self.paired.as_ref().map(Paired::total).or(self.fault),
             Phase::Recovery => self.recovery,
         }
+    }
+
+    /// When `phase` starts, from the start of load; `None` if it does not take place.
+    pub fn start(&self, phase: Phase) -> Option<Duration> {
+        let mut start = Duration::ZERO;
+        for (one, length) in self.list() {
+            if one == phase {
+                return Some(start);
+            }
+            start += length.duration();
+        }
+        None
     }
 
     /// All phases together.
@@ -71,9 +91,7 @@ impl Phases {
         self.list()
             .into_iter()
             .map(|(_, length)| length.duration())
-            .fold(std::time::Duration::ZERO, |sum, length| {
-                sum.saturating_add(length)
-            })
+            .fold(Duration::ZERO, Duration::saturating_add)
             .into()
     }
 }
@@ -88,7 +106,17 @@ impl Validate for Phases {
                 );
             }
         }
-        if self.recovery.is_some() && self.fault.is_none() {
+        if let Some(paired) = &self.paired {
+            paired.validate(&at.key("paired"), problems);
+            if self.fault.is_some() {
+                problems.add_with_help(
+                    at.key("paired"),
+                    "the fault phase is either one stretch or pairs of windows",
+                    "leave out `fault`: `paired` says how long it lasts",
+                );
+            }
+        }
+        if self.recovery.is_some() && self.length(Phase::Fault).is_none() {
             problems.add_with_help(
                 at.key("recovery"),
                 "a recovery without a fault phase has nothing to recover from",

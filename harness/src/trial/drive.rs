@@ -21,6 +21,7 @@ use super::recorder::Recorder;
 use super::roles::Roles;
 use crate::agent::clock;
 use crate::cluster::{ClusterEvent, Job};
+use crate::experiment::Window;
 
 /// How long after the end of the last phase the worker must have said that it is done.
 const DONE_WITHIN: Duration = Duration::from_secs(30);
@@ -67,6 +68,7 @@ pub(super) async fn drive(
                 spec,
                 phases: &trial.cell.phases,
                 start: zero,
+                seed: trial.seed,
                 cluster: trial.cluster,
                 accounts: watched.clone(),
                 news: news.clone(),
@@ -90,13 +92,13 @@ pub(super) async fn drive(
     let nodes = trial.cluster.servers().chain(trial.cluster.clients());
     let mut sampling: FuturesUnordered<_> =
         nodes.map(|node| node.sample(Span::from(EVERY))).collect();
-    let mut phases = phase_starts(trial, zero).into_iter().peekable();
+    let mut moments = moments(trial, zero).into_iter().peekable();
     let mut polls = FuturesUnordered::new();
     let mut poll_again = interval(EVERY);
     let mut done = false;
     let deadline = zero + trial.cell.phases.total().duration() + DONE_WITHIN;
     while !done || !courses.is_empty() {
-        let next_phase = phases.peek().map_or(deadline, |(at, _)| *at);
+        let next_moment = moments.peek().map_or(deadline, |(at, _)| *at);
         tokio::select! {
             line = job.next_line(), if !done => match line {
                 Some(line) => done = hearing.report(&line)?,
@@ -123,8 +125,9 @@ pub(super) async fn drive(
                     });
                 }
             }
-            () = sleep_until(next_phase) => match phases.next() {
-                Some((_, phase)) => hearing.phase(phase)?,
+            () = sleep_until(next_moment) => match moments.next() {
+                Some((_, Moment::Phase(phase))) => hearing.phase(phase)?,
+                Some((_, Moment::Window(window))) => hearing.window(window)?,
                 None => return Err(TrialError::Load(format!("the worker did not end within {DONE_WITHIN:?}"))),
             },
         }
@@ -137,12 +140,24 @@ pub(super) async fn drive(
     Ok(hearing.objections)
 }
 
-fn phase_starts(trial: &Trial<'_>, zero: Instant) -> Vec<(Instant, Phase)> {
+/// A moment that the plan of the trial knows beforehand.
+enum Moment {
+    Phase(Phase),
+    Window(Window),
+}
+
+/// All of them in the order of time.
+fn moments(trial: &Trial<'_>, zero: Instant) -> Vec<(Instant, Moment)> {
+    let phases = &trial.cell.phases;
     let mut at = zero;
-    let starts = trial.cell.phases.list().into_iter().map(|(phase, length)| {
-        let start = at;
+    let mut moments = Vec::new();
+    for (phase, length) in phases.list() {
+        moments.push((at, Moment::Phase(phase)));
+        if let (Phase::Fault, Some(paired)) = (phase, &phases.paired) {
+            let windows = paired.layout().into_iter();
+            moments.extend(windows.map(|window| (at + window.begin, Moment::Window(window))));
+        }
         at += length.duration();
-        (start, phase)
-    });
-    starts.collect()
+    }
+    moments
 }

@@ -1,31 +1,30 @@
-//! One fault's way through a trial: probed, injected, probed, cleared, probed.
+//! One fault's way through a trial: probed, injected, probed, cleared, probed; as often as its schedule says.
+
+mod hands;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use faults::{Effect, FaultSpec, Flow, Reading, Resolve, Site};
+use faults::spec::Stretch;
+use faults::{Effect, FaultSpec, FaultType, Reading, Resolve};
 use futures_util::future::try_join_all;
 use results::ProbeMoment;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
-use vocab::ids::{FaultName, NodeName, Role};
+use vocab::ids::{FaultName, NodeName, Phase, Role};
 use vocab::time::Monotonic;
-use vocab::units::Span;
 
-use crate::agent::clock;
-use crate::agent::wire::FaultOrder;
-use crate::cluster::{Cluster, Node};
+use crate::cluster::Cluster;
 use crate::experiment::Phases;
+
+use hands::Hands;
+pub(super) use hands::{Standing, clear_all};
 
 /// The probe before a fault begins this long before it, so that it is of the loaded system and done in time.
 const PROBE_BEFORE: Duration = Duration::from_millis(3500);
 
 /// After this time without the fault its node may be well again.
 const PROBE_AFTER: Duration = Duration::from_millis(1500);
-
-/// The agent clears a fault itself this long after its time.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// The members with the roles they last said they have.
 pub(super) type Accounts = Vec<(NodeName, Option<Role>)>;
@@ -50,14 +49,12 @@ pub(super) enum What {
     Left(String),
 }
 
-/// Faults that are in force, wherever their course was when the trial ended.
-pub(super) type Standing = Arc<Mutex<Vec<(Node, FaultOrder)>>>;
-
 /// A fault on its way through a trial.
 pub(super) struct Course<'a> {
     pub(super) spec: &'a FaultSpec,
     pub(super) phases: &'a Phases,
     pub(super) start: Instant,
+    pub(super) seed: u64,
     pub(super) cluster: &'a Cluster,
     pub(super) accounts: watch::Receiver<Accounts>,
     pub(super) news: mpsc::UnboundedSender<News>,
@@ -66,58 +63,123 @@ pub(super) struct Course<'a> {
 
 type Readings = BTreeMap<NodeName, Vec<Reading>>;
 
+/// Of the stretch that proves the fault.
+struct Proof {
+    kind: FaultType,
+    victims: Vec<NodeName>,
+    during: Readings,
+}
+
 impl Course<'_> {
     /// Goes all the way; the reason if it could not.
     pub(super) async fn run(mut self) -> Result<(), String> {
-        let (begin, end) = self.window();
-        sleep_until(begin - PROBE_BEFORE).await;
+        let hands = Hands {
+            fault: &self.spec.name,
+            cluster: self.cluster,
+            news: self.news.clone(),
+            standing: self.standing.clone(),
+        };
+        let (phase, stretches) = self.plan();
+        let (Some(first), Some(last)) = (stretches.first(), stretches.last()) else {
+            return Ok(());
+        };
+        let end = phase + last.end;
+        sleep_until(phase + first.begin - PROBE_BEFORE).await;
         let victims = self.pick()?;
-        let before = self.read(&victims, ProbeMoment::Before).await?;
-        sleep_until(begin).await;
+        let kind = &self.spec.kind;
+        let before = hands.read(kind, &victims, ProbeMoment::Before).await?;
 
-        // Roles may have moved since the first look.
-        let mut victims = self.pick()?;
-        for victim in &victims {
-            self.inject(victim, end).await?;
+        let proving = self.proving(&stretches);
+        let mut proof = None;
+        let mut victims = Vec::new();
+        for (number, stretch) in stretches.iter().enumerate() {
+            sleep_until(phase + stretch.begin).await;
+            // Roles may have moved since the first look.
+            if victims.is_empty() || self.spec.on.resolve == Resolve::Track {
+                victims = self.pick()?;
+            }
+            let end = phase + stretch.end;
+            try_join_all(
+                victims
+                    .iter()
+                    .map(|victim| hands.inject(&stretch.kind, victim, end)),
+            )
+            .await?;
+            if number == proving {
+                let middle = phase + stretch.begin + (stretch.end - stretch.begin) / 2;
+                self.stay(&hands, stretch, &mut victims, middle, end)
+                    .await?;
+                proof = Some(Proof {
+                    kind: stretch.kind.clone(),
+                    victims: victims.clone(),
+                    during: hands
+                        .read(&stretch.kind, &victims, ProbeMoment::During)
+                        .await?,
+                });
+            }
+            self.stay(&hands, stretch, &mut victims, end, end).await?;
+            let cleared = victims
+                .iter()
+                .map(|victim| hands.clear(&stretch.kind, victim));
+            try_join_all(cleared).await?;
         }
-        let middle = begin + (end - begin) / 2;
-        victims = self.stay(victims, middle, end).await?;
-        let during = self.read(&victims, ProbeMoment::During).await?;
-        victims = self.stay(victims, end, end).await?;
-        for victim in &victims {
-            self.clear(victim).await?;
-        }
-        for victim in &victims {
-            let readings = |of: &Readings| of.get(victim).cloned().unwrap_or_default();
-            let effect = faults::effect(&self.spec.kind, &readings(&before), &readings(&during));
-            self.tell(victim, What::Judged(effect));
+        let of = |readings: &Readings, victim: &NodeName| {
+            readings.get(victim).cloned().unwrap_or_default()
+        };
+        if let Some(proof) = proof {
+            for victim in &proof.victims {
+                let (before, during) = (of(&before, victim), of(&proof.during, victim));
+                let effect = faults::effect(&proof.kind, &before, &during);
+                hands.tell(victim, What::Judged(effect));
+            }
         }
         // Without a phase behind it, the load ends with the fault and there is nothing left to probe.
         if end + PROBE_AFTER < self.start + self.phases.total().duration() {
             sleep_until(end + PROBE_AFTER).await;
-            let after = self.read(&victims, ProbeMoment::After).await?;
+            let after = hands.read(kind, &victims, ProbeMoment::After).await?;
             for victim in &victims {
-                let readings = |of: &Readings| of.get(victim).cloned().unwrap_or_default();
-                if let Some(left) =
-                    faults::residue(&self.spec.kind, &readings(&before), &readings(&after))
-                {
-                    self.tell(victim, What::Left(left));
+                let left = faults::residue(kind, &of(&before, victim), &of(&after, victim));
+                if let Some(left) = left {
+                    hands.tell(victim, What::Left(left));
                 }
             }
         }
         Ok(())
     }
 
-    fn window(&self) -> (Instant, Instant) {
-        let mut begin = self.start;
-        for (phase, length) in self.phases.list() {
-            let end = begin + length.duration();
-            if phase == self.spec.during {
-                return (begin, end);
+    /// The start of its phase, and when it is in from there.
+    fn plan(&self) -> (Instant, Vec<Stretch>) {
+        let phase = self.spec.during;
+        let (Some(start), Some(length)) = (self.phases.start(phase), self.phases.length(phase))
+        else {
+            return (self.start, Vec::new());
+        };
+        let stretches = match (&self.phases.paired, phase) {
+            (Some(paired), Phase::Fault) => {
+                let windows = paired.layout().into_iter().filter(|window| window.faulty);
+                let stretch = |window: crate::experiment::Window| Stretch {
+                    begin: window.begin,
+                    end: window.end,
+                    kind: self.spec.kind.clone(),
+                };
+                windows.map(stretch).collect()
             }
-            begin = end;
-        }
-        (begin, begin)
+            _ => {
+                // Faults of one trial come and go apart from each other.
+                let own = |seed: u64, byte| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+                let seed = self.spec.name.as_str().bytes().fold(self.seed, own);
+                self.spec.stretches(length, seed)
+            }
+        };
+        (self.start + start, stretches)
+    }
+
+    /// The stretch in whose middle the fault is probed: of those with its full severity the one in the middle.
+    fn proving(&self, stretches: &[Stretch]) -> usize {
+        let full: Vec<usize> = (0..stretches.len())
+            .filter(|number| stretches[*number].kind == self.spec.kind)
+            .collect();
+        full.get(full.len() / 2).copied().unwrap_or_default()
     }
 
     fn pick(&self) -> Result<Vec<NodeName>, String> {
@@ -130,118 +192,30 @@ impl Course<'_> {
     /// Stays until a moment; moves with its role if it is to track it.
     async fn stay(
         &mut self,
-        mut victims: Vec<NodeName>,
+        hands: &Hands<'_>,
+        stretch: &Stretch,
+        victims: &mut Vec<NodeName>,
         until: Instant,
         end: Instant,
-    ) -> Result<Vec<NodeName>, String> {
+    ) -> Result<(), String> {
         loop {
             tokio::select! {
-                () = sleep_until(until) => return Ok(victims),
+                () = sleep_until(until) => return Ok(()),
                 changed = self.accounts.changed(), if self.spec.on.resolve == Resolve::Track => {
                     if changed.is_err() {
-                        return Ok(victims);
+                        return Ok(());
                     }
                     // During an election nobody has the role: stay until somebody does.
                     let Ok(now) = self.pick() else { continue };
                     for left in victims.iter().filter(|node| !now.contains(node)) {
-                        self.clear(left).await?;
+                        hands.clear(&stretch.kind, left).await?;
                     }
                     for joined in now.iter().filter(|node| !victims.contains(node)) {
-                        self.inject(joined, end).await?;
+                        hands.inject(&stretch.kind, joined, end).await?;
                     }
-                    victims = now;
+                    *victims = now;
                 }
             }
         }
-    }
-
-    async fn inject(&self, victim: &NodeName, end: Instant) -> Result<(), String> {
-        let (site, order) = self.order(victim).await?;
-        let lease = end.saturating_duration_since(Instant::now()) + LEASE_MARGIN;
-        lock(&self.standing).push((site.clone(), order.clone()));
-        let injected = site
-            .inject(order, Span::from(lease))
-            .await
-            .map_err(|error| error.to_string())?;
-        self.tell_at(injected.commanded, victim, What::Commanded);
-        self.tell_at(injected.effective, victim, What::Effective(injected.detail));
-        Ok(())
-    }
-
-    async fn clear(&self, victim: &NodeName) -> Result<(), String> {
-        let (site, order) = self.order(victim).await?;
-        site.clear(order.clone())
-            .await
-            .map_err(|error| error.to_string())?;
-        lock(&self.standing).retain(|(_, standing)| *standing != order);
-        self.tell(victim, What::Cleared);
-        Ok(())
-    }
-
-    async fn read(&self, victims: &[NodeName], moment: ProbeMoment) -> Result<Readings, String> {
-        // All at once: each takes a second or two.
-        let probes = victims.iter().map(async |victim| {
-            let (site, order) = self.order(victim).await?;
-            let readings = site
-                .probe(order, moment)
-                .await
-                .map_err(|error| error.to_string())?;
-            self.tell(victim, What::Read(moment, readings.clone()));
-            Ok((victim.clone(), readings))
-        });
-        try_join_all(probes).await.map(Readings::from_iter)
-    }
-
-    async fn order(&self, victim: &NodeName) -> Result<(Node, FaultOrder), String> {
-        let node = self
-            .cluster
-            .node(victim)
-            .map_err(|error| error.to_string())?;
-        let facts = self
-            .cluster
-            .facts(node)
-            .await
-            .map_err(|error| error.to_string())?;
-        let site = match self.spec.kind.site(&facts, self.cluster.wiring()) {
-            Site::Node => node,
-            Site::Hub => self
-                .cluster
-                .hub()
-                .ok_or("this cluster has no hub between its nodes to carry it out")?,
-        };
-        let order = FaultOrder {
-            fault: self.spec.name.clone(),
-            kind: self.spec.kind.clone(),
-            victim: victim.clone(),
-            address: node.address(),
-            flow: Flow::default(),
-        };
-        Ok((site.clone(), order))
-    }
-
-    fn tell(&self, victim: &NodeName, what: What) {
-        self.tell_at(clock::now(), victim, what);
-    }
-
-    fn tell_at(&self, at: Monotonic, victim: &NodeName, what: What) {
-        // The driver listens as long as the course runs.
-        let _heard = self.news.send(News {
-            fault: self.spec.name.clone(),
-            node: victim.clone(),
-            at,
-            what,
-        });
-    }
-}
-
-fn lock(standing: &Standing) -> MutexGuard<'_, Vec<(Node, FaultOrder)>> {
-    standing.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Clears whatever still stands. Nodes that are lost heal themselves.
-pub(super) async fn clear_all(standing: &Standing) {
-    let standing = std::mem::take(&mut *lock(standing));
-    for (site, order) in standing {
-        let _lost_or_cleared = site.clear(order).await;
     }
 }

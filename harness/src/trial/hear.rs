@@ -17,6 +17,7 @@ use super::roles::Roles;
 use crate::agent::clock;
 use crate::agent::wire::ExitCause;
 use crate::cluster::{ClusterEvent, NodeError, NodeEvent};
+use crate::experiment::Window;
 
 /// What the loop knows and whom it tells.
 pub(super) struct Hearing<'a> {
@@ -72,6 +73,13 @@ impl Hearing<'_> {
         (self.live)(Live::Phase(phase));
         self.event(clock::now(), EventKind::PhaseStarted, |event| {
             event.saying(phase.to_string())
+        })
+    }
+
+    pub(super) fn window(&mut self, window: Window) -> Result<(), TrialError> {
+        let what = if window.faulty { "fault" } else { "fault-free" };
+        self.event(clock::now(), EventKind::WindowStarted, |event| {
+            event.saying(format!("{what} {}", window.pair))
         })
     }
 
@@ -227,7 +235,10 @@ impl Hearing<'_> {
         );
         if !matches!(
             kind,
-            EventKind::PhaseStarted | EventKind::LoadStarted | EventKind::LoadEnded
+            EventKind::PhaseStarted
+                | EventKind::WindowStarted
+                | EventKind::LoadStarted
+                | EventKind::LoadEnded
         ) {
             (self.live)(Live::Event {
                 at: self.recorder.time(at),

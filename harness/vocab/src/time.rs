@@ -1,5 +1,6 @@
 //! The wall clock labels, the monotonic clock measures; both are kept.
 
+use crate::units::Span;
 use std::fmt;
 use std::time::Duration;
 
@@ -95,6 +96,13 @@ impl TrialTime {
     /// Seconds since the start of load.
     pub fn seconds(self) -> f64 {
         self.0 as f64 / 1e9
+    }
+
+    /// This much later.
+    #[must_use]
+    pub fn plus(self, span: Span) -> TrialTime {
+        let nanos = i64::try_from(span.duration().as_nanos()).unwrap_or(i64::MAX);
+        TrialTime(self.0.saturating_add(nanos))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the numbers say, in sentences.
 
-use results::stats::{Analysis, CellAnalysis, Recovery, Spread};
+use results::stats::{Analysis, CellAnalysis, Ratio, Recovery, Spread, Tolerance};
 use vocab::ids::Phase;
 
 use crate::figure::CellLabel;
@@ -30,6 +30,7 @@ fn finding(cell: &CellAnalysis) -> String {
     if let Some(ratio) = fault.p99_ratio {
         parts.push(format!("p99 latency {:.2}×", ratio.median));
     }
+    parts.extend(cell.tolerance.map(windows));
     parts.extend(recovery(cell));
     let unavailable = cell
         .valid_trials()
@@ -48,6 +49,30 @@ fn finding(cell: &CellAnalysis) -> String {
         ));
     }
     parts.join(", ")
+}
+
+fn windows(tolerance: Tolerance) -> String {
+    let said = |what: &str, ratio: Option<Ratio>| {
+        let ratio = ratio?;
+        let interval = ratio
+            .interval
+            .map(|(low, high)| format!(" ({low:.2} to {high:.2})"))
+            .unwrap_or_default();
+        Some(format!("{what} {:.2}×{interval}", ratio.median))
+    };
+    let numbers = [
+        said("throughput", tolerance.rps),
+        said("p99 latency", tolerance.p99),
+    ];
+    format!(
+        "in {} pairs of windows, with the fault against without: {}",
+        tolerance.pairs,
+        numbers
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" and ")
+    )
 }
 
 fn recovery(cell: &CellAnalysis) -> Option<String> {

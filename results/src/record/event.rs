@@ -14,6 +14,8 @@ closed_set! {
         LoadStarted = "load-started",
         /// A phase began; the detail is its name.
         PhaseStarted = "phase-started",
+        /// A window of a paired fault phase began; the detail is `fault-free` or `fault`, and the pair's number.
+        WindowStarted = "window-started",
         /// Load ended.
         LoadEnded = "load-ended",
         /// A fault was ordered.

@@ -2,6 +2,7 @@ use vocab::ids::Phase;
 
 use super::cell::CellAnalysis;
 use super::effects::Effects;
+use super::paired::Pair;
 use super::phase::{Ops, PhaseSummary, summarise};
 use super::trial_data::TrialData;
 use crate::disk::RunDir;
@@ -24,6 +25,8 @@ pub struct TrialAnalysis {
     pub record: TrialRecord,
     /// By phase and kind of operation.
     pub phases: Vec<PhaseSummary>,
+    /// The pairs of windows of a paired fault phase; empty for any other.
+    pub pairs: Vec<Pair>,
     /// What the fault did.
     pub effects: Effects,
 }
@@ -62,6 +65,7 @@ impl TrialAnalysis {
         TrialAnalysis {
             record: trial.record.clone(),
             effects: Effects::of(trial, &phases),
+            pairs: trial.pairs.clone(),
             phases,
         }
     }

@@ -2,6 +2,7 @@ use vocab::ids::{CellId, Phase};
 
 use super::analysis::TrialAnalysis;
 use super::bootstrap::Ratio;
+use super::paired::Tolerance;
 use super::phase::{Ops, PhaseSummary, Quantiles};
 use super::spread::Spread;
 use crate::record::{Parameters, TrialSetup};
@@ -19,6 +20,8 @@ pub struct CellAnalysis {
     pub trials: Vec<TrialAnalysis>,
     /// The valid ones together, by phase and kind of operation; empty if there is none.
     pub phases: Vec<CellPhase>,
+    /// The pairs of windows of the valid trials together, if the fault phase is paired.
+    pub tolerance: Option<Tolerance>,
 }
 
 /// A phase of a cell over its valid trials.
@@ -55,6 +58,12 @@ impl CellAnalysis {
             target: setup.target.clone(),
             parameters: setup.parameters.clone(),
             phases: over_trials(&trials),
+            tolerance: Tolerance::of(
+                trials
+                    .iter()
+                    .filter(|trial| trial.is_valid())
+                    .flat_map(|trial| &trial.pairs),
+            ),
             trials,
         }
     }
@@ -131,7 +140,9 @@ fn over_trials(trials: &[TrialAnalysis]) -> Vec<CellPhase> {
                     let baseline = trial.phase(Phase::Baseline, ops).and_then(pick)?;
                     Some((trial.phase(phase, ops).and_then(pick)?, baseline))
                 });
-                Ratio::of(pairs).filter(|_| phase > Phase::Baseline)
+                // The mean over windows with and without the faults would be neither.
+                let mixed = phase == Phase::Fault && valid().any(|trial| !trial.pairs.is_empty());
+                Ratio::of(pairs).filter(|_| phase > Phase::Baseline && !mixed)
             };
             Some(CellPhase {
                 phase,

@@ -50,8 +50,9 @@ impl Effects {
             let mut all = phases.iter().filter(|one| one.ops == Ops::All);
             all.find(|one| one.phase == phase).map(|one| one.rps)
         };
+        // A fault that comes and goes is compared with the windows without it.
         let degradation = rps(Phase::Baseline)
-            .filter(|baseline| *baseline > 0.0)
+            .filter(|baseline| *baseline > 0.0 && trial.pairs.is_empty())
             .zip(rps(Phase::Fault))
             .map(|(baseline, fault)| 1.0 - fault / baseline);
         let after_warmup = trial

@@ -4,6 +4,7 @@ use vocab::ids::Phase;
 use vocab::time::TrialTime;
 use vocab::units::Span;
 
+use super::paired::{Pair, Windows};
 use crate::disk::{IntervalRow, TrialDir};
 use crate::error::ResultsError;
 use crate::record::{Event, Latency, NodeSample, OpKind, ProbeReading, TrialRecord};
@@ -19,6 +20,8 @@ pub struct TrialData {
     pub slots: Vec<Slot>,
     /// Latencies by phase and kind of operation.
     pub latencies: BTreeMap<(Phase, OpKind), Latency>,
+    /// The pairs of windows of a paired fault phase; empty for any other.
+    pub pairs: Vec<Pair>,
     /// The events.
     pub events: Vec<Event>,
     /// The samples of nodes and processes.
@@ -54,8 +57,7 @@ impl Slot {
 
     /// When it ended.
     pub fn end(&self) -> TrialTime {
-        let length = i64::try_from(self.length.duration().as_nanos()).unwrap_or(i64::MAX);
-        TrialTime::from_nanos(self.start.nanos().saturating_add(length))
+        self.start.plus(self.length)
     }
 }
 
@@ -68,21 +70,31 @@ impl TrialData {
         let intervals = dir.intervals()?;
         let mut latencies = BTreeMap::new();
         let mut by_slot = SlotMerger::default();
+        let events = dir.events()?;
+        let fault_end = intervals
+            .iter()
+            .filter(|row| row.phase == Phase::Fault)
+            .map(|row| row.start.plus(row.length))
+            .max();
+        let mut windows = Windows::of(&events, fault_end);
         // Every interval is a line in both files, in the same order.
-        let mut starts = intervals.iter().map(|row| row.start);
+        let mut rows = intervals.iter();
         dir.each_latency(|phase, op, latency| {
             let merged = latencies.entry((phase, op)).or_insert_with(Latency::new);
             merged.merge(&latency);
-            if let Some(start) = starts.next() {
-                by_slot.add(start, latency);
+            if let Some(row) = rows.next() {
+                windows.add(row.start, row.length, &latency);
+                by_slot.add(row.start, latency);
             }
         })?;
+        let slots = slots(&intervals, &by_slot.finish());
         Ok(TrialData {
             record: dir.record().clone(),
-            slots: slots(&intervals, &by_slot.finish()),
+            pairs: windows.pairs(&slots),
+            slots,
             intervals,
             latencies,
-            events: dir.events()?,
+            events,
             samples: dir.samples()?,
             probes: dir.probes()?,
         })

@@ -1,0 +1,150 @@
+//! Faults that come and go within a trial: ramps, intermittent ones, several at once, and paired windows.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::fs;
+
+use common::needs_root;
+use common::runs::Lab;
+use results::{Event, EventKind, TrialDir};
+
+/// When a fault was put in on a node, and when it was taken out, with what was set.
+fn stretches(trial: &TrialDir, fault: &str) -> Vec<(f64, f64, String)> {
+    let events = trial.events().unwrap();
+    let of = |kind: EventKind| -> Vec<&Event> {
+        let named = |event: &&Event| {
+            event
+                .fault
+                .as_ref()
+                .is_some_and(|name| name.as_str() == fault)
+        };
+        events
+            .iter()
+            .filter(|event| event.kind == kind)
+            .filter(named)
+            .collect()
+    };
+    let (commanded, effective) = (of(EventKind::FaultCommanded), of(EventKind::FaultEffective));
+    let cleared = of(EventKind::FaultCleared);
+    assert_eq!(commanded.len(), effective.len(), "{events:?}");
+    assert_eq!(effective.len(), cleared.len(), "{events:?}");
+    effective
+        .iter()
+        .zip(cleared)
+        .map(|(start, end)| (start.at.seconds(), end.at.seconds(), start.detail.clone()))
+        .collect()
+}
+
+#[test]
+fn a_ramp_and_an_intermittent_fault_at_once() {
+    if !needs_root() {
+        return;
+    }
+    let lab = Lab::new("schedules");
+    let run = lab.start(
+        "cluster: {local: {servers: 5, clients: 1, disk: {own: 64MiB}}}
+targets: [{depfast-raft: {}}]
+workload: {clients: 16, connections: 4}
+phases: {warmup: 1s, baseline: 3s, fault: 9s, recovery: 3s}
+faults:
+  - name: ramp
+    type: {cpu.quota: {share: 2%}}
+    on: {node: s4}
+    schedule: {ramp: {from: {cpu.quota: {share: 80%}}, steps: 3, over: 6s}}
+  - name: stutter
+    type: {process.pause: {}}
+    on: {node: s5}
+    at: 1s
+    for: 5s
+    schedule: {intermittent: {on: 1s, off: 1s}}
+",
+    );
+    let ended = run.end();
+    lab.assert_clean();
+    lab.assert_sound(&ended, 1);
+    let trial = &lab.results().trials().unwrap()[0];
+    let ramp = stretches(trial, "ramp");
+    let shown: Vec<&str> = ramp.iter().map(|(_, _, detail)| detail.as_str()).collect();
+    assert_eq!(ramp.len(), 3, "{shown:?}");
+    assert!(
+        ramp.windows(2)
+            .all(|pair| pair[0].1 <= pair[1].0 && pair[0].2 != pair[1].2),
+        "{ramp:?}"
+    );
+    // Never early; how late depends on the machine.
+    assert!(
+        ramp[0].0 >= 4.0 && ramp[1].0 >= 6.0 && ramp[2].0 >= 8.0,
+        "{ramp:?}"
+    );
+    assert!(ramp[2].1 >= 13.0, "{ramp:?}");
+    let stutter = stretches(trial, "stutter");
+    assert_eq!(stutter.len(), 3, "{stutter:?}");
+    assert!(stutter.iter().all(|(from, to, _)| from < to), "{stutter:?}");
+    assert!(stutter[0].0 >= 5.0 && stutter[2].1 >= 10.0, "{stutter:?}");
+    // Each stretch is a band of the figure.
+    let figure = fs::read_dir(lab.out().join("figures"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().ends_with("1.svg"))
+        .unwrap();
+    assert!(
+        fs::read_to_string(figure)
+            .unwrap()
+            .contains("stutter on s5")
+    );
+}
+
+#[test]
+fn paired_windows_give_a_ratio_with_its_interval() {
+    if !needs_root() {
+        return;
+    }
+    let lab = Lab::new("paired");
+    let run = lab.start(
+        "cluster: {local: {servers: 3, clients: 1, disk: {own: 64MiB}}}
+targets: [{depfast-raft: {}}]
+workload: {clients: 16, connections: 4}
+phases: {warmup: 1s, baseline: 3s, paired: {windows: 3, on: 2s, off: 2s}, recovery: 2s}
+faults:
+  - name: slow
+    type: {process.pause: {}}
+    on: {role: follower}
+",
+    );
+    let ended = run.end();
+    lab.assert_clean();
+    lab.assert_sound(&ended, 1);
+    let trial = &lab.results().trials().unwrap()[0];
+    assert_eq!(stretches(trial, "slow").len(), 3);
+    let events = trial.events().unwrap();
+    let windows: Vec<&str> = events
+        .iter()
+        .filter(|event| event.kind == EventKind::WindowStarted)
+        .map(|event| event.detail.as_str())
+        .collect();
+    assert_eq!(
+        windows,
+        [
+            "fault-free 1",
+            "fault 1",
+            "fault-free 2",
+            "fault 2",
+            "fault-free 3",
+            "fault 3"
+        ]
+    );
+    let pairs = fs::read_to_string(lab.out().join("pairs.csv")).unwrap();
+    assert_eq!(pairs.lines().count(), 4, "{pairs}");
+    let tolerance = fs::read_to_string(lab.out().join("tolerance.csv")).unwrap();
+    let valid = trial.record().validity().reason().is_none();
+    assert_eq!(
+        tolerance.lines().count(),
+        if valid { 2 } else { 1 },
+        "{tolerance}"
+    );
+    if valid {
+        ended.says(&["3 pairs: throughput "]);
+    }
+}
