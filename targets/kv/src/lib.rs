@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`command`] | what a log entry says |
-//! | [`store`] | the state machine: applies commands, answers queries |
+//! | [`store`] | the state machine: keys, values and sessions; its snapshots |
 //! | [`replica`] | what a replication protocol offers to the front end |
 //! | [`front`] | the Redis protocol: connections, commands, replies in order |
 //!
@@ -14,7 +14,7 @@ pub mod front;
 pub mod replica;
 pub mod store;
 
-pub use command::Command;
+pub use command::{Command, Op, Query, SessionId, Stamp};
 pub use front::{Front, Limits, Ticket};
 pub use replica::{MemberChange, MemberInfo, Refusal, Replica, Role, Status};
-pub use store::{Query, Store};
+pub use store::{BadSnapshot, Restoring, Snapshot, Store};

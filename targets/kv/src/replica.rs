@@ -4,15 +4,14 @@ use std::fmt;
 
 use depfast::NodeId;
 
-use crate::command::Command;
+use crate::command::{Command, Query};
 use crate::front::Ticket;
-use crate::store::Query;
 
 /// A member of a replicated store.
 ///
 /// Every ticket is answered exactly once, now or later, by [`Ticket::answer`] or [`Ticket::refuse`].
 pub trait Replica {
-    /// Orders a change. Its ticket is answered when the change is durable on a quorum and applied.
+    /// Orders a change, or a stamped question. Its ticket is answered when it is durable on a quorum and applied.
     fn write(&self, command: Command<'_>, ticket: Ticket);
 
     /// Answers a question so that it sees every change answered before it was asked.
@@ -31,6 +30,18 @@ pub trait Replica {
     /// The members as this replica knows them, by id (`DF.MEMBER LIST`).
     fn members(&self) -> Vec<MemberInfo> {
         Vec::new()
+    }
+
+    /// Has another member lead (`DF.TRANSFER`): this one, or whichever is fit. Its ticket is answered with `OK` when that
+    /// is under way.
+    fn transfer(&self, to: Option<NodeId>, ticket: Ticket) {
+        let _unused = to;
+        ticket.refuse(Refusal::Rejected("this system cannot transfer leadership"));
+    }
+
+    /// Where two members order changes side by side: which these are, as far as is known, the prior one first.
+    fn pilots(&self) -> [Option<NodeId>; 2] {
+        [None; 2]
     }
 }
 
@@ -72,6 +83,12 @@ pub enum Role {
     Follower,
     /// It seeks to become leader.
     Candidate,
+    /// It catches up and does not count yet.
+    Learner,
+    /// It orders changes, beside a copilot.
+    Pilot,
+    /// It orders changes, beside a pilot.
+    Copilot,
 }
 
 impl fmt::Display for Role {
@@ -80,6 +97,9 @@ impl fmt::Display for Role {
             Self::Leader => "leader",
             Self::Follower => "follower",
             Self::Candidate => "candidate",
+            Self::Learner => "learner",
+            Self::Pilot => "pilot",
+            Self::Copilot => "copilot",
         })
     }
 }

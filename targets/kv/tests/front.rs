@@ -17,10 +17,14 @@ const MOMENT: Duration = Duration::from_millis(10);
 
 /// Keeps every request until the test decides.
 #[derive(Default)]
-struct Holding(RefCell<Vec<Ticket>>);
+struct Holding(RefCell<Vec<Ticket>>, RefCell<Vec<String>>);
 
 impl Replica for Holding {
-    fn write(&self, _command: Command<'_>, ticket: Ticket) {
+    fn write(&self, command: Command<'_>, ticket: Ticket) {
+        let stamp = command
+            .stamp
+            .map(|stamp| (stamp.session.0, stamp.seq, stamp.below));
+        self.1.borrow_mut().push(format!("{stamp:?}"));
         self.0.borrow_mut().push(ticket);
     }
 
@@ -158,7 +162,10 @@ fn refusals_say_where_to_go() {
         .map(|line| line.split(' ').next().unwrap())
         .collect();
     assert_eq!(kinds, ["-MOVED", "-CLUSTERDOWN", "-TRYAGAIN", "-UNKNOWN"]);
-    assert!(received.starts_with("-MOVED 0 two:1\r\n"));
+    assert!(
+        received.starts_with("-MOVED 15495 two:1\r\n"),
+        "the slot of \"a\""
+    );
 }
 
 #[test]
@@ -199,4 +206,79 @@ fn a_client_that_leaves_or_sends_nonsense_is_let_go() {
     let (_third, welcome) = server.connect("PING\r\n");
     assert_eq!(welcome.borrow().as_str(), "+PONG\r\n");
     drop(received);
+}
+
+#[test]
+fn the_commands_of_a_session_carry_its_stamps() {
+    let server = Server::start(Limits::default());
+    let (_stream, received) = server.connect(
+        "DF.DO 1 SET a 1\r\nDF.SESSION x\r\nDF.SESSION 7\r\nDF.DO 1 SET a 1\r\nDF.DO 5 3 GET a\r\nSET a 1\r\n\
+         DF.DO 5 6 GET a\r\nDF.DO 5 PING\r\nDF.DO 5 GET\r\nDF.DO x GET a\r\nRESET\r\nDF.DO 1 SET a 1\r\n",
+    );
+    let stamps = server.replica.1.borrow().clone();
+    assert_eq!(
+        stamps,
+        [
+            "Some((7, 0, 0))",
+            "Some((7, 1, 0))",
+            "Some((7, 5, 3))",
+            "None"
+        ]
+    );
+    for _ in 0..4 {
+        server.answer_last(0);
+    }
+    let received = received.borrow();
+    let errors: Vec<_> = received
+        .lines()
+        .filter(|line| line.starts_with('-'))
+        .collect();
+    let expected = [
+        "-ERR DF.DO needs a session",
+        "-ERR expected DF.SESSION",
+        "-ERR a command cannot be acknowledged before",
+        "-ERR PING has no place in a session",
+        "-ERR wrong number of arguments for 'get'",
+        "-ERR expected DF.DO",
+        "-ERR DF.DO needs a session",
+    ];
+    assert_eq!(errors.len(), expected.len(), "{errors:?}");
+    for (error, start) in errors.iter().zip(expected) {
+        assert!(error.starts_with(start), "{error}");
+    }
+}
+
+#[test]
+fn a_client_of_resp3_gets_maps_and_its_own_null() {
+    let server = Server::start(Limits::default());
+    let (_stream, received) =
+        server.connect("HELLO 3\r\nGET a\r\nCONFIG GET save\r\nCLIENT GETNAME\r\n");
+    let ticket = server.replica.0.borrow_mut().pop().unwrap();
+    ticket.answer(encode::nil);
+    server.sim.run_for(MOMENT);
+    let received = received.borrow();
+    assert!(received.starts_with("%7\r\n$6\r\nserver\r\n"));
+    assert!(
+        received.ends_with("_\r\n%1\r\n$4\r\nsave\r\n$0\r\n\r\n_\r\n"),
+        "{received}"
+    );
+}
+
+#[test]
+fn the_group_looks_like_a_cluster_of_one_shard() {
+    let server = Server::start(Limits::default());
+    let (_stream, received) = server.connect(
+        "CLUSTER NODES\r\nCLUSTER SLOTS\r\nCLUSTER KEYSLOT a\r\nCOMMAND GETKEYS MSET a 1 b 2\r\nCLUSTER X\r\n",
+    );
+    let (id, received) = (
+        "0000000000000000000000000000000000000002",
+        received.borrow(),
+    );
+    for part in [
+        format!("{id} two:1@1 master - 0 0 3 connected 0-16383\n").as_str(),
+        &format!("*1\r\n*3\r\n:0\r\n:16383\r\n*4\r\n$3\r\ntwo\r\n:1\r\n$40\r\n{id}\r\n*0\r\n"),
+        ":15495\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n-ERR CLUSTER takes",
+    ] {
+        assert!(received.contains(part), "{part} in {received}");
+    }
 }

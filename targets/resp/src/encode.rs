@@ -2,6 +2,8 @@
 
 use bytes::BufMut;
 
+use crate::Protocol;
+
 /// A request: an array of bulk strings.
 pub fn command<const N: usize>(out: &mut impl BufMut, args: [&[u8]; N]) {
     array(out, N);
@@ -53,6 +55,17 @@ pub fn nil(out: &mut impl BufMut) {
 pub fn array(out: &mut impl BufMut, elements: usize) {
     out.put_u8(b'*');
     number(out, elements as i64);
+}
+
+/// The head of a map; its `pairs` of messages follow. In RESP2 that is an array of twice as many.
+pub fn map(out: &mut impl BufMut, pairs: usize, protocol: Protocol) {
+    match protocol {
+        Protocol::V2 => array(out, 2 * pairs),
+        Protocol::V3 => {
+            out.put_u8(b'%');
+            number(out, pairs as i64);
+        }
+    }
 }
 
 fn line(out: &mut impl BufMut, kind: u8, text: &str) {

@@ -1,4 +1,4 @@
-//! The Redis serialization protocol (RESP2), for servers and clients.
+//! The Redis serialization protocol, for servers (RESP2, and RESP3 as far as replies need it) and clients (RESP2).
 //!
 //! A server reads requests with a [`RequestParser`] and appends replies with the functions of [`encode`]; a client
 //! appends requests with [`encode::command`] and reads replies with [`parse_reply`], or with [`scan_reply`] when it
@@ -24,12 +24,16 @@ pub mod encode;
 mod error_reply;
 mod line;
 mod malformed;
+mod protocol;
 mod reply;
 mod request;
 mod scan;
+mod slot;
 
 pub use error_reply::ErrorReply;
 pub use malformed::Malformed;
+pub use protocol::Protocol;
 pub use reply::{Reply, parse_reply};
 pub use request::{KeptRequest, Limits, Request, RequestParser};
 pub use scan::{Scanned, scan_reply};
+pub use slot::{SLOTS, slot};

@@ -7,17 +7,23 @@ use std::rc::Rc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use depfast::{Stream, ValueEvent};
-use resp::{RequestParser, encode};
+use resp::{Protocol, RequestParser, encode};
 
-use super::commands::{self, Next};
-use super::{Shared, Ticket};
+use super::commands::{self, Done};
+use super::{Front, Shared, Ticket};
+use crate::command::SessionId;
 
 /// Requests are read in pieces of this size; a larger one grows its buffer.
 const READ_SIZE: usize = 16 << 10;
 
 pub(super) struct Connection {
+    id: i64,
     stream: Stream,
     shared: Rc<Shared>,
+    protocol: Cell<Protocol>,
+    /// Whose commands come with `DF.DO`.
+    session: Cell<Option<SessionId>>,
+    name: RefCell<Bytes>,
     issued: Cell<u64>,
     answers: RefCell<Answers>,
     /// Whether it is in the flusher's list, or waits for the client to read.
@@ -45,9 +51,15 @@ enum Sent {
 
 /// Serves a new client in the background.
 pub(super) fn start(shared: &Rc<Shared>, stream: Stream) {
+    let id = shared.accepted.get() + 1;
+    shared.accepted.set(id);
     let connection = Rc::new(Connection {
+        id,
         stream,
         shared: Rc::clone(shared),
+        protocol: Cell::default(),
+        session: Cell::default(),
+        name: RefCell::default(),
         issued: Cell::new(0),
         answers: RefCell::default(),
         flushing: Cell::new(false),
@@ -73,8 +85,43 @@ pub(super) fn start(shared: &Rc<Shared>, stream: Stream) {
 }
 
 impl Connection {
-    pub(super) const fn shared(&self) -> &Rc<Shared> {
-        &self.shared
+    pub(super) fn front(&self) -> &Front {
+        &self.shared.front
+    }
+
+    pub(super) const fn id(&self) -> i64 {
+        self.id
+    }
+
+    pub(super) const fn protocol(&self) -> Protocol {
+        self.protocol.get()
+    }
+
+    pub(super) fn set_protocol(&self, protocol: Protocol) {
+        self.protocol.set(protocol);
+    }
+
+    pub(super) const fn session(&self) -> Option<SessionId> {
+        self.session.get()
+    }
+
+    pub(super) fn bind(&self, session: Option<SessionId>) {
+        self.session.set(session);
+    }
+
+    pub(super) fn name(&self) -> Bytes {
+        self.name.borrow().clone()
+    }
+
+    pub(super) fn set_name(&self, name: &[u8]) {
+        *self.name.borrow_mut() = Bytes::copy_from_slice(name);
+    }
+
+    /// Makes it as it was in the beginning.
+    pub(super) fn reset(&self) {
+        self.set_protocol(Protocol::default());
+        self.bind(None);
+        self.set_name(b"");
     }
 
     async fn serve(self: &Rc<Self>) -> io::Result<()> {
@@ -90,16 +137,13 @@ impl Connection {
                     Ok(Some(request)) => request,
                     Ok(None) => break,
                     Err(malformed) => {
-                        self.ticket()
+                        self.ticket(b"")
                             .answer(|out| encode::error(out, &format!("ERR {malformed}")));
                         return Ok(());
                     }
                 };
                 let length = request.length();
-                if request.arg_count() > 0
-                    && commands::serve(&self.shared.front, &request, || self.ticket())
-                        == Next::Close
-                {
+                if request.arg_count() > 0 && commands::serve(self, &request) == Done::Close {
                     return Ok(());
                 }
                 buffer.advance(length);
@@ -111,12 +155,15 @@ impl Connection {
         }
     }
 
-    fn ticket(self: &Rc<Self>) -> Ticket {
+    /// The claim of the next request, whose first key this is, to its answer.
+    pub(super) fn ticket(self: &Rc<Self>, key: &[u8]) -> Ticket {
         let turn = self.issued.get();
         self.issued.set(turn + 1);
         Ticket {
             connection: Rc::clone(self),
             turn,
+            slot: resp::slot(key),
+            protocol: self.protocol.get(),
         }
     }
 

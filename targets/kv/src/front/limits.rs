@@ -1,5 +1,7 @@
 //! What one client may ask for.
 
+use crate::store::VALUE_BYTES;
+
 /// Bounds on what a client makes a replica hold; beyond them it gets an error, or has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -21,7 +23,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             key_bytes: 64 << 10,
-            value_bytes: 1 << 20,
+            value_bytes: VALUE_BYTES,
             args: 1024,
             pipeline: 1024,
             unread_bytes: 1 << 20,

@@ -12,8 +12,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use depfast::Env;
 use depfast::env::Addresses;
+use depfast::{Env, NodeId};
 
 use crate::replica::Replica;
 use connection::Connection;
@@ -30,7 +30,7 @@ pub struct Front {
     pub env: Env,
     /// The replica that serves the requests.
     pub replica: Rc<dyn Replica>,
-    /// Where clients reach each member, for redirections.
+    /// Where clients reach each member, for redirections; what the replica itself knows of its members goes before.
     pub addresses: Addresses,
     /// What one client may ask for.
     pub limits: Limits,
@@ -41,9 +41,29 @@ struct Shared {
     front: Front,
     flusher: Flusher,
     connections: Cell<usize>,
+    /// Numbers the connections.
+    accepted: Cell<i64>,
 }
 
 impl Front {
+    /// Where clients reach a member.
+    fn address(&self, member: NodeId) -> Option<String> {
+        let members = self.replica.members();
+        let known = members.into_iter().find(|known| known.id == member);
+        known.map_or_else(
+            || self.addresses.get(&member).cloned(),
+            |known| Some(known.client),
+        )
+    }
+
+    /// The members and where clients reach them.
+    fn members(&self) -> Addresses {
+        match self.replica.members() {
+            known if known.is_empty() => self.addresses.clone(),
+            known => known.into_iter().map(|one| (one.id, one.client)).collect(),
+        }
+    }
+
     /// Listens at `address` and serves clients from then on, in the background. Returns the address it listens at.
     ///
     /// # Errors
@@ -57,6 +77,7 @@ impl Front {
             flusher: Flusher::new(&env),
             front: self,
             connections: Cell::new(0),
+            accepted: Cell::new(0),
         });
         let flushing = Rc::clone(&shared);
         env.spawn(async move { flushing.flusher.run().await });

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::BytesMut;
-use resp::encode;
+use resp::{Protocol, encode};
 
 use super::connection::Connection;
 use crate::replica::Refusal;
@@ -13,12 +13,29 @@ use crate::replica::Refusal;
 pub struct Ticket {
     pub(super) connection: Rc<Connection>,
     pub(super) turn: u64,
+    /// Of its first key.
+    pub(super) slot: u16,
+    /// What its client understands.
+    pub(super) protocol: Protocol,
 }
 
 impl Ticket {
-    /// Has `write` append the answer.
+    /// Has `write` append the answer, as RESP2 has it; the client gets it as it understands it.
     pub fn answer(self, write: impl FnOnce(&mut BytesMut)) {
-        Connection::answer(&self.connection, self.turn, write);
+        self.answer_as(|out, protocol| match protocol {
+            Protocol::V2 => write(out),
+            Protocol::V3 => {
+                let mut plain = BytesMut::new();
+                write(&mut plain);
+                protocol.translate(&plain, out);
+            }
+        });
+    }
+
+    /// Has `write` append the answer as that protocol has it.
+    pub(super) fn answer_as(self, write: impl FnOnce(&mut BytesMut, Protocol)) {
+        let protocol = self.protocol;
+        Connection::answer(&self.connection, self.turn, |out| write(out, protocol));
     }
 
     /// Answers that it was done.
@@ -28,27 +45,25 @@ impl Ticket {
 
     /// Answers with an error that says what the client can do.
     pub fn refuse(self, refusal: Refusal) {
-        let shared = Rc::clone(self.connection.shared());
-        let addresses = &shared.front.addresses;
+        let slot = self.slot;
+        let connection = Rc::clone(&self.connection);
         self.answer(|out| match refusal {
-            Refusal::NotLeader(leader) => match leader.and_then(|leader| addresses.get(&leader)) {
-                Some(address) => encode::error(out, &format!("MOVED 0 {address}")),
-                None => encode::error(out, "CLUSTERDOWN no leader is known at present"),
-            },
+            Refusal::NotLeader(leader) => {
+                match leader.and_then(|leader| connection.front().address(leader)) {
+                    Some(address) => encode::error(out, &format!("MOVED {slot} {address}")),
+                    None => encode::error(out, "CLUSTERDOWN no leader is known at present"),
+                }
+            }
             Refusal::Busy => encode::error(out, "TRYAGAIN too many requests are under way"),
-            Refusal::Unknown => {
-                encode::error(
-                    out,
-                    "UNKNOWN leadership was lost: the request may or may not take effect",
-                );
-            }
-            Refusal::NoSpace => {
-                encode::error(
-                    out,
-                    "MISCONF the leader's disk is full: writes are refused until there is room, reads are served",
-                );
-            }
+            Refusal::NoSpace => encode::error(
+                out,
+                "MISCONF the leader's disk is full: writes are refused until there is room, reads are served",
+            ),
             Refusal::Rejected(reason) => encode::error(out, &format!("ERR {reason}")),
+            Refusal::Unknown => encode::error(
+                out,
+                "UNKNOWN leadership was lost: the request may or may not take effect",
+            ),
         });
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use depfast_raft::{LogIndex, ReplicaId, Term};
-use kv::{Command, Replica, Role};
+use kv::{Command, Op, Replica, Role};
 
 use crate::cluster::Cluster;
 
@@ -142,9 +142,9 @@ impl Invariants {
 }
 
 fn written(entry: &[u8]) -> Option<u64> {
-    match Command::decode(entry)? {
-        Command::Set { value, .. } => std::str::from_utf8(value).ok()?.parse().ok(),
-        Command::Del { .. } => None,
+    match Command::decode(entry)?.op {
+        Op::Set { value, .. } => std::str::from_utf8(value).ok()?.parse().ok(),
+        _ => None,
     }
 }
 
