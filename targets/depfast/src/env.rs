@@ -17,14 +17,14 @@ use bytes::Bytes;
 
 use crate::detect::{Alerts, CpuTimes};
 use crate::disk::{Disk, DiskBackend};
-use crate::event::TimeoutEvent;
+use crate::event::{Releases, TimeoutEvent};
 use crate::id::NodeId;
 use crate::rng::Rng;
 use crate::rpc::Endpoint;
 use crate::stream::Listener;
 use crate::time::Instant;
 use crate::timers::{TimerKey, Timers};
-use crate::trace::Trace;
+use crate::trace::{Trace, Waiting, WaitsOn};
 
 pub(crate) type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -49,7 +49,9 @@ pub(crate) trait Backend {
 
 /// Carries frames to peers, without ever waiting for one.
 pub(crate) trait Transport {
-    fn send(&self, to: NodeId, frame: Frame) -> Result<(), SendError>;
+    fn send(&self, to: NodeId, frame: Frame) -> Result<Ticket, SendError>;
+    /// Takes a frame back, if it waits in this node's queue; says whether it did.
+    fn withdraw(&self, to: NodeId, ticket: Ticket) -> bool;
     /// Keeps a connection to `id` from now on; it replaces an earlier one.
     fn add_peer(&self, id: NodeId, address: String);
     fn remove_peer(&self, id: NodeId);
@@ -57,6 +59,9 @@ pub(crate) trait Transport {
 
 /// A framed message: the four-byte length first, then header and body in pieces.
 pub(crate) type Frame = Vec<Bytes>;
+
+/// Names a frame that was sent. Later frames have larger tickets.
+pub(crate) type Ticket = u64;
 
 /// Why a frame was dropped at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +85,7 @@ struct Inner {
     rng: RefCell<Rng>,
     trace: Rc<Trace>,
     alerts: OnceCell<Rc<Alerts>>,
+    releases: Releases,
 }
 
 impl Env {
@@ -89,6 +95,7 @@ impl Env {
             trace: Rc::new(Trace::new(Rc::clone(&backend))),
             backend,
             alerts: OnceCell::new(),
+            releases: Releases::default(),
         }))
     }
 
@@ -175,6 +182,14 @@ impl Env {
     /// The waits of this node so far.
     pub fn trace(&self) -> Rc<Trace> {
         Rc::clone(&self.0.trace)
+    }
+
+    pub(crate) fn releases(&self) -> &Releases {
+        &self.0.releases
+    }
+
+    pub(crate) fn begin_wait(&self, label: &'static str, on: WaitsOn) -> Waiting {
+        self.0.trace.begin(label, on)
     }
 
     /// What detectors have found; see [`detect`](crate::detect).

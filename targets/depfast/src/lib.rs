@@ -29,7 +29,10 @@ pub mod trace;
 
 pub use disk::{Disk, File};
 pub use env::Env;
-pub use event::{DiskEvent, Outcome, QuorumEvent, RpcEvent, TimeoutEvent, ValueEvent, Verdict};
+pub use event::{
+    AndEvent, DiskEvent, Event, OrEvent, Outcome, QuorumEvent, RpcEvent, TimeoutEvent, ValueEvent,
+    Verdict,
+};
 pub use id::NodeId;
 pub use rng::Rng;
 pub use rpc::{Endpoint, Responder, Rpc, RpcError, Service};

@@ -6,10 +6,18 @@ use std::task::{Context, Poll, Waker};
 
 /// What is to happen with the result when it arrives.
 enum State<T> {
-    Pending { waker: Option<Waker> },
-    Observed(Box<dyn FnOnce(T)>),
+    Pending(Pending<T>),
     Done(T),
     Taken,
+}
+
+type Watcher<T> = Box<dyn FnOnce(&T)>;
+
+struct Pending<T> {
+    waker: Option<Waker>,
+    /// Those that look at the result before it goes to whom it is for.
+    watchers: Vec<Watcher<T>>,
+    observer: Option<Box<dyn FnOnce(T)>>,
 }
 
 /// The producer's and the consumer's common end of a [`RpcEvent`](super::RpcEvent) or [`DiskEvent`](super::DiskEvent).
@@ -23,7 +31,11 @@ impl<T> Clone for Completion<T> {
 
 impl<T> Default for Completion<T> {
     fn default() -> Self {
-        Self(Rc::new(RefCell::new(State::Pending { waker: None })))
+        Self(Rc::new(RefCell::new(State::Pending(Pending {
+            waker: None,
+            watchers: Vec::new(),
+            observer: None,
+        }))))
     }
 }
 
@@ -33,33 +45,59 @@ impl<T> Completion<T> {
         Self(Rc::new(RefCell::new(State::Done(value))))
     }
 
+    fn is_pending(&self) -> bool {
+        matches!(&*self.0.borrow(), State::Pending(_))
+    }
+
     /// Delivers the result. Only the first delivery counts: a duplicated reply changes nothing.
     pub(crate) fn complete(&self, value: T) {
-        let old = self.0.replace(State::Taken);
-        match old {
-            State::Pending { waker } => {
-                self.0.replace(State::Done(value));
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
+        if !self.is_pending() {
+            return;
+        }
+        let State::Pending(pending) = self.0.replace(State::Taken) else {
+            return;
+        };
+        for watcher in pending.watchers {
+            watcher(&value);
+        }
+        if let Some(observer) = pending.observer {
+            return observer(value);
+        }
+        self.0.replace(State::Done(value));
+        if let Some(waker) = pending.waker {
+            waker.wake();
+        }
+    }
+
+    /// Shows the result to `watcher`, and leaves it to whom it is for.
+    pub(crate) fn watch(&self, watcher: impl FnOnce(&T) + 'static) {
+        let done = {
+            let mut state = self.0.borrow_mut();
+            match &mut *state {
+                State::Pending(pending) => return pending.watchers.push(Box::new(watcher)),
+                State::Done(_) => std::mem::replace(&mut *state, State::Taken),
+                State::Taken => return,
             }
-            State::Observed(observer) => observer(value),
-            State::Done(first) => {
-                self.0.replace(State::Done(first));
-            }
-            State::Taken => {}
+        };
+        if let State::Done(value) = done {
+            watcher(&value);
+            self.0.replace(State::Done(value));
         }
     }
 
     /// Hands the result to `observer` instead of to a waiting coroutine: no coroutine has to exist for it.
     pub(crate) fn observe(&self, observer: impl FnOnce(T) + 'static) {
-        let old = self.0.replace(State::Taken);
-        match old {
-            State::Done(value) => observer(value),
-            State::Pending { .. } => {
-                self.0.replace(State::Observed(Box::new(observer)));
+        let done = {
+            let mut state = self.0.borrow_mut();
+            if let State::Pending(pending) = &mut *state {
+                pending.observer = Some(Box::new(observer));
+                return;
             }
-            State::Observed(_) | State::Taken => unreachable!("an event is consumed once"),
+            std::mem::replace(&mut *state, State::Taken)
+        };
+        match done {
+            State::Done(value) => observer(value),
+            State::Pending(_) | State::Taken => unreachable!("an event is consumed once"),
         }
     }
 
@@ -67,21 +105,28 @@ impl<T> Completion<T> {
     pub(crate) fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
         match &*self.0.borrow() {
             State::Done(value) => Some(look(value)),
-            State::Pending { .. } | State::Observed(_) | State::Taken => None,
+            State::Pending(_) | State::Taken => None,
+        }
+    }
+
+    /// Waits for the result without taking it.
+    pub(crate) fn poll_done(&self, cx: &Context<'_>) -> Poll<()> {
+        match &mut *self.0.borrow_mut() {
+            State::Pending(pending) => {
+                pending.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            State::Done(_) | State::Taken => Poll::Ready(()),
         }
     }
 
     pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<T> {
-        let mut state = self.0.borrow_mut();
-        match std::mem::replace(&mut *state, State::Taken) {
+        if self.poll_done(cx).is_pending() {
+            return Poll::Pending;
+        }
+        match self.0.replace(State::Taken) {
             State::Done(value) => Poll::Ready(value),
-            State::Pending { .. } => {
-                *state = State::Pending {
-                    waker: Some(cx.waker().clone()),
-                };
-                Poll::Pending
-            }
-            State::Observed(_) | State::Taken => unreachable!("an event is consumed once"),
+            State::Pending(_) | State::Taken => unreachable!("an event is consumed once"),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Waiting for the node's own disk.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
 use super::completion::Completion;
-use crate::trace::{Trace, WaitsOn};
+use super::{Event, Outcome};
+use crate::trace::{Dependency, Trace, WaitsOn};
 
 /// A file operation that an I/O thread carries out.
 #[must_use = "the result of a file operation says whether it happened"]
@@ -31,5 +33,23 @@ impl<T> DiskEvent<T> {
             }
         })
         .await
+    }
+}
+
+/// Success triggers it, an error fails it.
+impl<T> Event for DiskEvent<T> {
+    fn decided(&self) -> Option<Outcome> {
+        self.completion.peek(|result| match result {
+            Ok(_) => Outcome::Ready,
+            Err(_) => Outcome::Fail,
+        })
+    }
+
+    fn decision(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(poll_fn(|cx| self.completion.poll_done(cx)))
+    }
+
+    fn dependencies(&self) -> Vec<Dependency> {
+        vec![Dependency::new(WaitsOn::Disk, Vec::new())]
     }
 }

@@ -7,18 +7,28 @@
 //! | [`DiskEvent`] | a file operation is finished |
 //! | [`TimeoutEvent`] | a time has come |
 //! | [`QuorumEvent`] | enough members have accepted, or too many have refused |
+//! | [`AndEvent`] | all its parts are, which are events of any kind |
+//! | [`OrEvent`] | any of its parts is |
 
 mod completion;
+mod compound;
+mod condition;
 mod disk;
+mod outcome;
 mod quorum;
+mod release;
 mod rpc;
 mod timeout;
 mod value;
 mod waiters;
 
 pub(crate) use completion::Completion;
+pub use compound::{AndEvent, Event, OrEvent};
+pub use condition::Condition;
 pub use disk::DiskEvent;
-pub use quorum::{Outcome, QuorumEvent, Verdict};
+pub use outcome::Outcome;
+pub use quorum::{QuorumEvent, Verdict};
+pub(crate) use release::Releases;
 pub use rpc::{RpcEvent, RpcResult};
 pub use timeout::TimeoutEvent;
 pub use value::ValueEvent;

@@ -1,15 +1,17 @@
 //! Waiting for the answer of one peer.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
 
 use super::completion::Completion;
+use super::{Event, Outcome};
 use crate::id::NodeId;
-use crate::rpc::RpcError;
-use crate::trace::{Trace, WaitsOn};
+use crate::rpc::{Call, RpcError};
+use crate::trace::{Dependency, Trace, WaitsOn};
 
 /// The answer of one peer, or why there will be none.
 pub type RpcResult = Result<Bytes, RpcError>;
@@ -17,12 +19,14 @@ pub type RpcResult = Result<Bytes, RpcError>;
 /// A call that was sent to one peer.
 ///
 /// Waiting on it makes the coroutine as slow as that peer. Put it into a [`QuorumEvent`](super::QuorumEvent), or
-/// observe it, wherever the protocol allows.
+/// observe it, wherever the protocol allows. Dropping it does not take the call back.
 #[must_use = "an unobserved call has no effect here"]
 pub struct RpcEvent {
     pub(crate) peer: NodeId,
     pub(crate) completion: Completion<RpcResult>,
     pub(crate) trace: Rc<Trace>,
+    /// What can still be done about it; nothing if it failed at once.
+    pub(crate) call: Option<Call>,
 }
 
 impl RpcEvent {
@@ -43,6 +47,11 @@ impl RpcEvent {
         self.completion.observe(observer);
     }
 
+    /// Has `watcher` look at the answer when it comes, before whoever it is for. There may be several.
+    pub fn watch(&self, watcher: impl FnOnce(&RpcResult) + 'static) {
+        self.completion.watch(watcher);
+    }
+
     /// Suspends the coroutine until this one peer has answered.
     ///
     /// # Errors
@@ -58,5 +67,23 @@ impl RpcEvent {
             }
         })
         .await
+    }
+}
+
+/// An answer triggers it, the lack of one fails it.
+impl Event for RpcEvent {
+    fn decided(&self) -> Option<Outcome> {
+        self.completion.peek(|result| match result {
+            Ok(_) => Outcome::Ready,
+            Err(_) => Outcome::Fail,
+        })
+    }
+
+    fn decision(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(poll_fn(|cx| self.completion.poll_done(cx)))
+    }
+
+    fn dependencies(&self) -> Vec<Dependency> {
+        vec![Dependency::new(WaitsOn::Peer(self.peer), vec![self.peer])]
     }
 }

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use super::waiters::Waiters;
 use crate::env::Env;
-use crate::trace::{Trace, WaitsOn};
+use crate::trace::WaitsOn;
 
 /// A value that coroutines of one node share and wait on.
 ///
@@ -17,7 +17,7 @@ pub struct ValueEvent<T>(Rc<Inner<T>>);
 struct Inner<T> {
     value: RefCell<T>,
     waiters: Waiters,
-    trace: Rc<Trace>,
+    env: Env,
 }
 
 impl<T> Clone for ValueEvent<T> {
@@ -32,7 +32,7 @@ impl<T> ValueEvent<T> {
         Self(Rc::new(Inner {
             value: RefCell::new(value),
             waiters: Waiters::default(),
-            trace: env.trace(),
+            env: env.clone(),
         }))
     }
 
@@ -64,16 +64,26 @@ impl<T> ValueEvent<T> {
 
     /// Suspends the coroutine until the value satisfies `condition`.
     pub async fn wait(&self, label: &'static str, condition: impl Fn(&T) -> bool) {
-        let mut waiting = None;
+        if !condition(&self.0.value.borrow()) {
+            let _waiting = self.0.env.begin_wait(label, WaitsOn::Local);
+            self.reach(condition).await;
+        }
+    }
+
+    /// Waits untraced.
+    pub(super) async fn reach(&self, condition: impl Fn(&T) -> bool) {
         let place = self.0.waiters.place();
         poll_fn(|cx| {
             if condition(&self.0.value.borrow()) {
                 return Poll::Ready(());
             }
-            waiting.get_or_insert_with(|| self.0.trace.begin(label, WaitsOn::Local));
             place.wait(cx);
             Poll::Pending
         })
         .await;
+    }
+
+    pub(super) fn env(&self) -> &Env {
+        &self.0.env
     }
 }

@@ -11,7 +11,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::Notify;
 
 use super::queue::Queue;
-use crate::env::{Frame, Inbox, SendError};
+use crate::env::{Frame, Inbox, SendError, Ticket};
 use crate::id::NodeId;
 
 /// No frame of any protocol here is larger; a larger one is not a peer.
@@ -36,10 +36,14 @@ impl Outbox {
         }
     }
 
-    pub(super) fn push(&self, frame: Frame) -> Result<(), SendError> {
-        self.queue.borrow_mut().push(frame)?;
+    pub(super) fn push(&self, ticket: Ticket, frame: Frame) -> Result<Ticket, SendError> {
+        self.queue.borrow_mut().push(ticket, frame)?;
         self.filled.notify_one();
-        Ok(())
+        Ok(ticket)
+    }
+
+    pub(super) fn withdraw(&self, ticket: Ticket) -> bool {
+        self.queue.borrow_mut().withdraw(ticket)
     }
 
     pub(super) fn clear(&self) {

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use super::connection::{Outbox, converse, greet};
 use super::coroutine::Panics;
-use crate::env::{Frame, Inbox, LocalFuture, SendError, Transport};
+use crate::env::{Frame, Inbox, LocalFuture, SendError, Ticket, Transport};
 use crate::id::NodeId;
 use crate::rpc::Endpoint;
 
@@ -41,6 +41,7 @@ pub(super) async fn join(
         queue_bytes: endpoint.queue_bytes,
         inbox,
         panics,
+        last_ticket: Cell::new(0),
         dialled: RefCell::default(),
         accepted: RefCell::default(),
     });
@@ -58,6 +59,7 @@ struct Peers {
     queue_bytes: usize,
     inbox: Rc<dyn Inbox>,
     panics: Panics,
+    last_ticket: Cell<Ticket>,
     /// Connections that this node has opened, or tries to open.
     dialled: RefCell<BTreeMap<NodeId, Dialled>>,
     /// The latest connection that each other node has opened.
@@ -83,15 +85,22 @@ struct Accepted {
 }
 
 impl Transport for Peers {
-    fn send(&self, to: NodeId, frame: Frame) -> Result<(), SendError> {
+    fn send(&self, to: NodeId, frame: Frame) -> Result<Ticket, SendError> {
+        let ticket = self.last_ticket.get() + 1;
+        self.last_ticket.set(ticket);
         let dialled = self.dialled.borrow();
         if let Some(dialled) = dialled.get(&to).filter(|it| it.peer.connected.get()) {
-            return dialled.peer.outbox.push(frame);
+            return dialled.peer.outbox.push(ticket, frame);
         }
         match self.accepted.borrow().get(&to) {
-            Some(accepted) => accepted.outbox.push(frame),
+            Some(accepted) => accepted.outbox.push(ticket, frame),
             None => Err(SendError::Disconnected),
         }
+    }
+
+    fn withdraw(&self, to: NodeId, ticket: Ticket) -> bool {
+        (self.dialled.borrow().get(&to)).is_some_and(|it| it.peer.outbox.withdraw(ticket))
+            || (self.accepted.borrow().get(&to)).is_some_and(|it| it.outbox.withdraw(ticket))
     }
 
     fn add_peer(&self, id: NodeId, address: String) {

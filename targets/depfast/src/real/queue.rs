@@ -5,37 +5,112 @@ use std::io::IoSlice;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::env::{Frame, SendError};
+use crate::env::{Frame, SendError, Ticket};
 
 /// Pieces up to this size are copied together; larger ones are sent from where they are.
 const COPIED: usize = 2048;
+/// So much is made ready to be written at a time; what is behind it can be taken back.
+const READY: usize = 128 << 10;
+/// What a waiting frame costs besides its bytes.
+const OVERHEAD: usize = 64;
 
-/// A bounded queue of bytes.
+/// A bounded queue of frames, of which the first are ready to be written.
 pub(super) struct Queue {
+    /// By ticket. An empty one was taken back.
+    frames: VecDeque<(Ticket, Frame)>,
+    taken_back: usize,
+    ready: Ready,
+    /// What the frames cost.
+    cost: usize,
+    limit: usize,
+}
+
+/// Frames in the form in which they are written.
+#[derive(Default)]
+struct Ready {
     chunks: VecDeque<Bytes>,
     tail: BytesMut,
     bytes: usize,
-    limit: usize,
+}
+
+fn cost(frame: &Frame) -> usize {
+    frame.iter().map(Bytes::len).sum::<usize>() + OVERHEAD
 }
 
 impl Queue {
     pub(super) fn new(limit: usize) -> Self {
         Self {
-            chunks: VecDeque::new(),
-            tail: BytesMut::new(),
-            bytes: 0,
+            frames: VecDeque::new(),
+            taken_back: 0,
+            ready: Ready::default(),
+            cost: 0,
             limit,
         }
     }
 
     /// Takes the frame whole, or not at all. A frame larger than the limit passes only an empty queue.
-    pub(super) fn push(&mut self, frame: Frame) -> Result<(), SendError> {
-        let size: usize = frame.iter().map(Bytes::len).sum();
-        if self.bytes > 0 && self.bytes + size > self.limit {
+    pub(super) fn push(&mut self, ticket: Ticket, frame: Frame) -> Result<(), SendError> {
+        let cost = cost(&frame);
+        if !self.is_empty() && self.cost + self.ready.bytes + cost > self.limit {
             return Err(SendError::QueueFull);
         }
-        self.bytes += size;
+        self.cost += cost;
+        self.frames.push_back((ticket, frame));
+        Ok(())
+    }
+
+    /// Takes a frame back that is not ready to be written yet; says whether there was one.
+    pub(super) fn withdraw(&mut self, ticket: Ticket) -> bool {
+        let Ok(place) = self
+            .frames
+            .binary_search_by_key(&ticket, |(ticket, _)| *ticket)
+        else {
+            return false;
+        };
+        let frame = std::mem::take(&mut self.frames[place].1);
+        if frame.is_empty() {
+            return false;
+        }
+        self.cost -= cost(&frame);
+        self.taken_back += 1;
+        if self.taken_back > self.frames.len() / 2 {
+            self.frames.retain(|(_, frame)| !frame.is_empty());
+            self.taken_back = 0;
+        }
+        true
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.cost == 0 && self.ready.bytes == 0
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.limit);
+    }
+
+    /// Offers the front of the queue to `write` and removes what it took.
+    pub(super) fn drain<E>(
+        &mut self,
+        write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        while self.ready.bytes < READY
+            && let Some((_, frame)) = self.frames.pop_front()
+        {
+            if frame.is_empty() {
+                self.taken_back -= 1;
+            } else {
+                self.cost -= cost(&frame);
+                self.ready.push(frame);
+            }
+        }
+        self.ready.drain(write)
+    }
+}
+
+impl Ready {
+    fn push(&mut self, frame: Frame) {
         for part in frame {
+            self.bytes += part.len();
             if part.len() <= COPIED {
                 self.tail.put(part);
             } else {
@@ -43,21 +118,9 @@ impl Queue {
                 self.chunks.push_back(part);
             }
         }
-        Ok(())
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.bytes == 0
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.chunks.clear();
-        self.tail.clear();
-        self.bytes = 0;
-    }
-
-    /// Offers the front of the queue to `write` and removes what it took.
-    pub(super) fn drain<E>(
+    fn drain<E>(
         &mut self,
         write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
     ) -> Result<(), E> {
@@ -98,14 +161,17 @@ mod tests {
         let mut queue = Queue::new(5000);
         let large = Bytes::from(vec![7u8; 4000]);
         queue
-            .push(vec![
-                Bytes::from_static(b"ab"),
-                large.clone(),
-                Bytes::from_static(b"c"),
-            ])
+            .push(
+                1,
+                vec![
+                    Bytes::from_static(b"ab"),
+                    large.clone(),
+                    Bytes::from_static(b"c"),
+                ],
+            )
             .unwrap();
-        assert_eq!(queue.push(vec![large]), Err(SendError::QueueFull));
-        queue.push(vec![Bytes::from_static(b"d")]).unwrap();
+        assert_eq!(queue.push(2, vec![large]), Err(SendError::QueueFull));
+        queue.push(3, vec![Bytes::from_static(b"d")]).unwrap();
 
         let mut sent = Vec::new();
         while !queue.is_empty() {
@@ -119,6 +185,32 @@ mod tests {
         }
         assert_eq!(sent.len(), 4004);
         assert_eq!((&sent[..2], &sent[4002..]), (&b"ab"[..], &b"cd"[..]));
+    }
+
+    #[test]
+    fn what_is_not_ready_can_be_taken_back() {
+        let mut queue = Queue::new(10 * READY);
+        let large = || vec![Bytes::from(vec![7u8; READY])];
+        for ticket in 1..=5 {
+            queue.push(ticket, large()).unwrap();
+        }
+        queue.drain(|_| Ok::<_, ()>(10)).unwrap();
+        assert!(!queue.withdraw(1), "its first bytes have left");
+        assert!(queue.withdraw(3) && queue.withdraw(4) && queue.withdraw(5));
+        assert!(!queue.withdraw(4) && !queue.withdraw(9));
+        queue.push(6, vec![Bytes::from_static(b"last")]).unwrap();
+        let mut sent = 0;
+        while !queue.is_empty() {
+            queue
+                .drain(|slices| {
+                    let all = slices.iter().map(|slice| slice.len()).sum();
+                    sent += all;
+                    Ok::<_, ()>(all)
+                })
+                .unwrap();
+        }
+        assert_eq!(sent, 2 * READY - 10 + 4);
+        assert_eq!((queue.cost, queue.taken_back), (0, 0));
     }
 
     trait Concat {

@@ -3,6 +3,7 @@
 //! A call never waits: it is queued for the peer or dropped at once, because a broadcast needs only a quorum and a slow
 //! peer must not cost memory. The answer comes as an [`RpcEvent`].
 
+mod call;
 mod frame;
 mod pending;
 
@@ -14,9 +15,10 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use crate::env::{Addresses, Env, Inbox, SendError, Transport};
-use crate::event::{Completion, RpcEvent};
+use crate::env::{Addresses, Env, Inbox, SendError, Ticket, Transport};
+use crate::event::{Completion, QuorumEvent, RpcEvent, RpcResult, Verdict};
 use crate::id::NodeId;
+pub(crate) use call::Call;
 use frame::{Header, Kind};
 use pending::Pending;
 
@@ -42,6 +44,10 @@ pub enum RpcError {
     Disconnected,
     /// So many later calls to this peer are unanswered that this one was given up.
     Superseded,
+    /// It had not left this node when the quorum that it was for was decided, so it was dropped.
+    NotNeeded,
+    /// It was still unanswered a while after the quorum that it was for was decided, so it was given up.
+    Released,
 }
 
 impl fmt::Display for RpcError {
@@ -50,6 +56,8 @@ impl fmt::Display for RpcError {
             Self::QueueFull => "the queue to the peer is full",
             Self::Disconnected => "the peer is not connected",
             Self::Superseded => "the peer left too many calls unanswered",
+            Self::NotNeeded => "the quorum was decided before the call left",
+            Self::Released => "the call was given up after its quorum was decided",
         })
     }
 }
@@ -138,44 +146,83 @@ impl Rpc {
 
     /// Calls `method` of `to`, which must be a peer, with `body`.
     pub fn call(&self, to: NodeId, method: u8, body: Vec<Bytes>) -> RpcEvent {
-        let trace = self.0.env.trace();
-        if !self.0.peers.borrow().contains(&to) {
-            return RpcEvent {
-                peer: to,
-                completion: Completion::done(Err(RpcError::Disconnected)),
-                trace,
-            };
-        }
-        let (id, completion, evicted) = self.0.pending.borrow_mut().open(to);
-        if let Some(oldest) = evicted {
-            oldest.complete(Err(RpcError::Superseded));
-        }
-        if let Err(error) = self.0.send(
-            to,
-            Header {
-                kind: Kind::Request,
-                method,
-                id,
-            },
-            body,
-        ) {
-            self.0.pending.borrow_mut().close(to, id);
-            return RpcEvent {
-                peer: to,
-                completion: Completion::done(Err(error)),
-                trace,
-            };
-        }
+        let sent = self.0.call(to, method, body);
+        let (completion, id) = match sent {
+            Ok((completion, id)) => (completion, Some(id)),
+            Err(error) => (Completion::done(Err(error)), None),
+        };
+        let rpc = Rc::downgrade(&self.0);
         RpcEvent {
             peer: to,
             completion,
-            trace,
+            trace: self.0.env.trace(),
+            call: id.map(|id| Call { rpc, peer: to, id }),
+        }
+    }
+
+    /// Calls `method` of all peers with `body`; each answer counts in `quorum` as `judge` says.
+    ///
+    /// A broadcast needs only a quorum: once that is decided, what waits in this node's queue for a slow peer is dropped
+    /// ([`QuorumEvent::drop_unsent`]).
+    pub fn broadcast(
+        &self,
+        quorum: &QuorumEvent,
+        method: u8,
+        body: &[Bytes],
+        judge: impl Fn(NodeId, &RpcResult) -> Verdict + Clone + 'static,
+    ) {
+        quorum.drop_unsent();
+        for peer in self.peers() {
+            let judge = judge.clone();
+            let call = self.call(peer, method, body.to_vec());
+            quorum.add(call, move |result| judge(peer, result));
         }
     }
 }
 
 impl Inner {
-    fn send(&self, to: NodeId, header: Header, body: Vec<Bytes>) -> Result<(), RpcError> {
+    fn call(
+        &self,
+        to: NodeId,
+        method: u8,
+        body: Vec<Bytes>,
+    ) -> Result<(Completion<RpcResult>, u64), RpcError> {
+        if !self.peers.borrow().contains(&to) {
+            return Err(RpcError::Disconnected);
+        }
+        let (id, completion, surplus) = self.pending.borrow_mut().open(to);
+        if let Some(oldest) = surplus {
+            self.withdraw(to, oldest);
+            self.give_up(to, oldest, RpcError::Superseded);
+        }
+        let kind = Kind::Request;
+        match self.send(to, Header { kind, method, id }, body) {
+            Ok(ticket) => {
+                self.pending.borrow_mut().sent(to, id, ticket);
+                Ok((completion, id))
+            }
+            Err(error) => {
+                self.pending.borrow_mut().close(to, id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes a call back that has not left this node; says whether it had not.
+    fn withdraw(&self, to: NodeId, id: u64) -> bool {
+        let ticket = self.pending.borrow().ticket(to, id);
+        let transport = self.transport.borrow();
+        (ticket.zip(transport.as_ref())).is_some_and(|(ticket, it)| it.withdraw(to, ticket))
+    }
+
+    fn give_up(&self, to: NodeId, id: u64, why: RpcError) {
+        let call = self.pending.borrow_mut().close(to, id);
+        if let Some(call) = call {
+            call.complete(Err(why));
+        }
+    }
+
+    fn send(&self, to: NodeId, header: Header, body: Vec<Bytes>) -> Result<Ticket, RpcError> {
         let transport = self.transport.borrow();
         let transport = transport.as_ref().ok_or(RpcError::Disconnected)?;
         Ok(transport.send(to, frame::seal(header, body))?)

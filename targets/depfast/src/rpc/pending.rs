@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::env::Ticket;
 use crate::event::{Completion, RpcResult};
 use crate::id::NodeId;
 
@@ -11,36 +12,60 @@ const PER_PEER: usize = 4096;
 #[derive(Default)]
 pub(super) struct Pending {
     last_id: u64,
-    calls: BTreeMap<NodeId, BTreeMap<u64, Completion<RpcResult>>>,
+    calls: BTreeMap<NodeId, BTreeMap<u64, Unanswered>>,
+}
+
+pub(super) struct Unanswered {
+    pub(super) completion: Completion<RpcResult>,
+    ticket: Option<Ticket>,
 }
 
 impl Pending {
-    /// Opens a call; also returns the one that had to be given up for it.
-    pub(super) fn open(
-        &mut self,
-        peer: NodeId,
-    ) -> (u64, Completion<RpcResult>, Option<Completion<RpcResult>>) {
+    /// Opens a call; also returns the one that has to be given up for it.
+    pub(super) fn open(&mut self, peer: NodeId) -> (u64, Completion<RpcResult>, Option<u64>) {
         self.last_id += 1;
         let calls = self.calls.entry(peer).or_default();
-        let evicted = if calls.len() >= PER_PEER {
-            calls.pop_first().map(|(_, call)| call)
+        let surplus = if calls.len() >= PER_PEER {
+            calls.first_key_value().map(|(id, _)| *id)
         } else {
             None
         };
         let completion = Completion::default();
-        calls.insert(self.last_id, completion.clone());
-        (self.last_id, completion, evicted)
+        let call = Unanswered {
+            completion: completion.clone(),
+            ticket: None,
+        };
+        calls.insert(self.last_id, call);
+        (self.last_id, completion, surplus)
+    }
+
+    /// Notes by which name the transport knows a call.
+    pub(super) fn sent(&mut self, peer: NodeId, id: u64, ticket: Ticket) {
+        if let Some(call) = self
+            .calls
+            .get_mut(&peer)
+            .and_then(|calls| calls.get_mut(&id))
+        {
+            call.ticket = Some(ticket);
+        }
+    }
+
+    pub(super) fn ticket(&self, peer: NodeId, id: u64) -> Option<Ticket> {
+        self.calls.get(&peer)?.get(&id)?.ticket
+    }
+
+    pub(super) fn is_open(&self, peer: NodeId, id: u64) -> bool {
+        (self.calls.get(&peer)).is_some_and(|calls| calls.contains_key(&id))
     }
 
     pub(super) fn close(&mut self, peer: NodeId, id: u64) -> Option<Completion<RpcResult>> {
-        self.calls.get_mut(&peer)?.remove(&id)
+        let call = self.calls.get_mut(&peer)?.remove(&id)?;
+        Some(call.completion)
     }
 
     pub(super) fn drain(&mut self, peer: NodeId) -> Vec<Completion<RpcResult>> {
-        self.calls
-            .remove(&peer)
-            .map(|calls| calls.into_values().collect())
-            .unwrap_or_default()
+        let calls = self.calls.remove(&peer).unwrap_or_default();
+        calls.into_values().map(|call| call.completion).collect()
     }
 }
 
@@ -56,7 +81,9 @@ mod tests {
             assert!(pending.open(silent).2.is_none());
         }
         assert!(pending.open(NodeId(3)).2.is_none());
-        assert!(pending.open(silent).2.is_some());
+        let (_, _, surplus) = pending.open(silent);
+        assert_eq!(surplus, Some(1));
+        assert!(pending.close(silent, 1).is_some());
         assert!(pending.close(silent, 1).is_none());
         assert_eq!(pending.drain(silent).len(), PER_PEER);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::world::World;
-use crate::env::{Frame, SendError, Transport};
+use crate::env::{Frame, SendError, Ticket, Transport};
 use crate::id::NodeId;
 
 /// How messages travel in one direction between two nodes.
@@ -52,7 +52,7 @@ pub(super) struct NodeTransport {
 }
 
 impl Transport for NodeTransport {
-    fn send(&self, to: NodeId, frame: Frame) -> Result<(), SendError> {
+    fn send(&self, to: NodeId, frame: Frame) -> Result<Ticket, SendError> {
         let world = self.world.upgrade().ok_or(SendError::Disconnected)?;
         if !world.is_alive(self.node, self.epoch) {
             return Err(SendError::Disconnected);
@@ -77,7 +77,12 @@ impl Transport for NodeTransport {
                 }
             });
         }
-        Ok(())
+        Ok(0)
+    }
+
+    // A simulated node has no queue: what it sends has left it.
+    fn withdraw(&self, _to: NodeId, _ticket: Ticket) -> bool {
+        false
     }
 
     // The simulated network reaches everyone by name.

@@ -6,7 +6,7 @@
 mod stats;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -45,6 +45,21 @@ impl fmt::Display for WaitsOn {
             Self::Peer(node) => write!(f, "peer {node}"),
             Self::Quorum { needed, total } => write!(f, "quorum {needed}/{total}"),
         }
+    }
+}
+
+/// On whom a wait depends, by name as far as that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// On whom it depends.
+    pub on: WaitsOn,
+    /// The peer, or those members of the quorum that were asked or have answered.
+    pub members: Vec<NodeId>,
+}
+
+impl Dependency {
+    pub(crate) const fn new(on: WaitsOn, members: Vec<NodeId>) -> Self {
+        Self { on, members }
     }
 }
 
@@ -90,6 +105,8 @@ pub struct Trace {
     /// addresses are put together when they are looked at.
     index: RefCell<BTreeMap<(usize, usize, WaitsOn), usize>>,
     stats: RefCell<Vec<WaitStats>>,
+    /// Who was seen to be asked or to answer in the quorums behind each of the statistics.
+    members: RefCell<Vec<BTreeSet<NodeId>>>,
     open: RefCell<OpenWaits>,
 }
 
@@ -121,6 +138,7 @@ impl Trace {
             node: Cell::new(None),
             index: RefCell::default(),
             stats: RefCell::default(),
+            members: RefCell::default(),
             open: RefCell::default(),
         }
     }
@@ -152,11 +170,26 @@ impl Trace {
         }
     }
 
+    /// Begins a wait that depends on several things.
+    pub(crate) fn begin_all(
+        self: &Rc<Self>,
+        label: &'static str,
+        dependencies: &[Dependency],
+    ) -> Vec<Waiting> {
+        let begin = |dependency: &Dependency| {
+            let waiting = self.begin(label, dependency.on);
+            waiting.met(dependency.members.iter().copied());
+            waiting
+        };
+        dependencies.iter().map(begin).collect()
+    }
+
     fn stats_of(&self, label: &'static str, on: WaitsOn) -> usize {
         let key = (label.as_ptr().addr(), label.len(), on);
         *self.index.borrow_mut().entry(key).or_insert_with(|| {
             let mut stats = self.stats.borrow_mut();
             stats.push(WaitStats::new(label, on));
+            self.members.borrow_mut().push(BTreeSet::new());
             stats.len() - 1
         })
     }
@@ -234,6 +267,18 @@ impl OpenWaits {
     fn remove(&mut self, slot: usize) -> Option<Open> {
         self.free.push(slot);
         self.slots[slot].take()
+    }
+}
+
+impl Waiting {
+    /// Notes who belongs to the quorum that is waited for.
+    pub(crate) fn met(&self, members: impl Iterator<Item = NodeId>) {
+        let open = self
+            .slot
+            .and_then(|slot| self.trace.open.borrow().slots[slot]);
+        if let Some(open) = open {
+            self.trace.members.borrow_mut()[open.stats].extend(members);
+        }
     }
 }
 
