@@ -1,7 +1,7 @@
 //! Stands for an agent in the tests that kill one: injects one fault, says so, and waits to be killed.
 
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use depbench_faults::{Fault, FaultContext, FaultLink, FaultType, Flow, HelperProgram, Wiring};
 use node::cgroup::{Child, CpuQuota, NodeCgroup, NodeSpec};
@@ -73,6 +73,7 @@ fn context(order: &Order) -> Result<FaultContext, Failure> {
         facts,
         cgroup: group.transpose()?,
         servers: servers.into_iter().collect(),
+        disk: order.journal.parent().map(Path::to_owned),
         link: link.transpose()?,
         flow: Flow::default(),
         wiring: Wiring::Hub,

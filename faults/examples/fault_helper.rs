@@ -10,8 +10,11 @@ fn main() -> ExitCode {
         "spinner" => helpers::spinner::main(),
         "duty-cycle" => helpers::duty_cycle::main(),
         "delay-line" => helpers::delay_line::main(),
+        "disk-probe" => helpers::disk_probe::main(),
+        "disk-writer" => helpers::disk_writer::main(),
+        "memory-toucher" => helpers::memory_toucher::main(),
         _ => {
-            eprintln!("`{verb}` is not one of spinner, duty-cycle, delay-line");
+            eprintln!("`{verb}` is no helper");
             return ExitCode::FAILURE;
         }
     };

@@ -1,6 +1,9 @@
+mod disk;
+mod memory;
+
 use std::fmt;
 
-use node::cgroup::{Controller, Mode};
+use node::cgroup::Controller;
 use node::facts::Facts;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +25,14 @@ pub enum Backend {
     MemoryHigh,
     /// `memory.limit_in_bytes`: reclaimed, then killed (cgroup v1).
     MemoryLimit,
+    /// A program that writes to memory.
+    MemoryToucher,
+    /// `io.max` on the server's cgroup (v2).
+    IoMax,
+    /// `blkio.throttle` on the server's cgroup (v1).
+    BlkioThrottle,
+    /// A program that writes to the disk.
+    DiskWriter,
     /// The kernel's own emulation on the node's link.
     Netem,
     /// depbench's own queue in the hub.
@@ -38,6 +49,10 @@ impl fmt::Display for Backend {
             Backend::WeightedSpinner => "spinner in a weighted cgroup",
             Backend::MemoryHigh => "cgroup v2 memory.high",
             Backend::MemoryLimit => "cgroup v1 memory limit",
+            Backend::MemoryToucher => "program that touches memory",
+            Backend::IoMax => "cgroup v2 io.max",
+            Backend::BlkioThrottle => "cgroup v1 blkio.throttle",
+            Backend::DiskWriter => "program that writes to the disk",
             Backend::Netem => "netem",
             Backend::DelayLine => "delay line in the hub",
             Backend::Signals => "signals",
@@ -86,7 +101,10 @@ pub fn available(kind: &FaultType, facts: &Facts, wiring: Wiring) -> Availabilit
     match kind {
         FaultType::CpuQuota(_) => quota(facts),
         FaultType::CpuContention(contention) => weighted(contention, facts),
-        FaultType::MemoryLimit(_) => memory(facts),
+        FaultType::MemoryLimit(_) => memory::limit(facts),
+        FaultType::MemoryContention(_) => memory::contention(),
+        FaultType::DiskThroughput(_) | FaultType::DiskIops(_) => disk::limit(facts),
+        FaultType::DiskContention(_) => disk::contention(facts),
         FaultType::NetDelay(_) => delay(facts, wiring),
         FaultType::ProcessPause(_) => yes(Backend::Signals, None),
     }
@@ -96,6 +114,13 @@ fn yes(backend: Backend, note: Option<&str>) -> Availability {
     Availability::Yes {
         backend,
         note: note.map(str::to_owned),
+    }
+}
+
+fn no(reason: String, nearest: Option<FaultType>) -> Availability {
+    Availability::No {
+        reason,
+        nearest: nearest.map(|kind| kind.to_string()),
     }
 }
 
@@ -120,29 +145,6 @@ fn weighted(contention: &CpuContention, facts: &Facts) -> Availability {
             refusals(facts)
         ),
         nearest: Some(format!("{nearest}, the share that such a program leaves")),
-    }
-}
-
-fn memory(facts: &Facts) -> Availability {
-    match (facts.cgroups.has(Controller::Memory), facts.cgroups.mode()) {
-        (true, Mode::V2) => yes(Backend::MemoryHigh, None),
-        (true, _) if facts.swap.0 == 0 => yes(
-            Backend::MemoryLimit,
-            Some("without swap a server that grows past the limit is killed, not slowed"),
-        ),
-        (true, _) => yes(
-            Backend::MemoryLimit,
-            Some(
-                "a server that grows past the limit swaps; swap is shared by all nodes of the machine",
-            ),
-        ),
-        (false, mode) => Availability::No {
-            reason: format!(
-                "memory limits need the memory controller of cgroups ({mode}{}): run as root",
-                refusals(facts)
-            ),
-            nearest: None,
-        },
     }
 }
 

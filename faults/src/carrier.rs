@@ -2,17 +2,22 @@
 
 mod contention;
 mod delay_line;
+mod disk_contention;
+mod disk_limit;
+mod disk_window;
 mod duty;
 mod duty_quota;
 mod group_quota;
 mod memory;
+mod memory_contention;
 mod netem;
 mod pause;
 mod repeated_pause;
 mod round_trip;
+mod synced_write;
 mod window;
 
-use node::cgroup::NodeCgroup;
+use node::cgroup::{DiskLimit, NodeCgroup};
 
 use crate::available::Backend;
 use crate::context::FaultContext;
@@ -54,6 +59,22 @@ pub(crate) fn carrier(
         }
         (FaultType::MemoryLimit(limit), backend) => {
             Box::new(memory::Memory::new(limit, backend, context)?)
+        }
+        (FaultType::MemoryContention(contention), _) => Box::new(
+            memory_contention::MemoryContention::new(contention, context)?,
+        ),
+        (FaultType::DiskThroughput(throughput), backend) => {
+            let limit = DiskLimit::Bytes(throughput.rate.per_second().0);
+            let name = kind.name();
+            Box::new(disk_limit::DiskLimit::new(name, limit, backend, context)?)
+        }
+        (FaultType::DiskIops(iops), backend) => {
+            let limit = DiskLimit::Operations(iops.rate.per_second() as u32);
+            let name = kind.name();
+            Box::new(disk_limit::DiskLimit::new(name, limit, backend, context)?)
+        }
+        (FaultType::DiskContention(contention), _) => {
+            Box::new(disk_contention::DiskContention::new(contention, context)?)
         }
         (FaultType::NetDelay(delay), Backend::Netem) => {
             Box::new(netem::NetemDelay::new(delay, context)?)

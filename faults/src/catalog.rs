@@ -9,7 +9,10 @@ use vocab::units::{Bytes, Share, Span, Weight};
 
 use crate::available::{Availability, Backend, available};
 use crate::site::{Site, Wiring};
-use crate::spec::{CpuContention, CpuQuota, FaultType, MemoryLimit, NetDelay, ProcessPause};
+use crate::spec::{
+    CpuContention, CpuQuota, DiskContention, DiskIops, DiskThroughput, FaultType, MemoryContention,
+    MemoryLimit, NetDelay, ProcessPause,
+};
 
 /// A fault that depbench has.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -62,8 +65,8 @@ pub fn check_table(facts: &Facts, wiring: Wiring) -> Vec<CheckRow> {
 }
 
 /// One of each type, with the parameters of the papers.
-fn typical() -> [FaultType; 5] {
-    [
+fn typical() -> Vec<FaultType> {
+    vec![
         FaultType::CpuQuota(CpuQuota {
             share: Share::from_fraction(0.05).unwrap_or(Share::ALL),
         }),
@@ -74,6 +77,17 @@ fn typical() -> [FaultType; 5] {
         FaultType::MemoryLimit(MemoryLimit {
             bytes: Bytes(50_000_000),
         }),
+        FaultType::MemoryContention(MemoryContention {
+            bytes: Bytes(1 << 30),
+            rate: None,
+        }),
+        FaultType::DiskThroughput(DiskThroughput {
+            rate: "128KB/s".parse().expect("128KB/s is a rate of bytes"),
+        }),
+        FaultType::DiskIops(DiskIops {
+            rate: "50/s".parse().expect("50/s is a rate"),
+        }),
+        FaultType::DiskContention(DiskContention::default()),
         FaultType::NetDelay(NetDelay {
             delay: Span::millis(40),
             jitter: Span::ZERO,
@@ -98,6 +112,26 @@ fn listed(kind: &FaultType) -> Listed {
             "the server and its page cache get at most so much memory",
             parameters::<MemoryLimit>(),
             &[Backend::MemoryHigh, Backend::MemoryLimit],
+        ),
+        FaultType::MemoryContention(_) => (
+            "a program competes for the machine's memory",
+            parameters::<MemoryContention>(),
+            &[Backend::MemoryToucher],
+        ),
+        FaultType::DiskThroughput(_) => (
+            "the server reads and writes its disk at a limited rate of bytes",
+            parameters::<DiskThroughput>(),
+            &[Backend::IoMax, Backend::BlkioThrottle],
+        ),
+        FaultType::DiskIops(_) => (
+            "the server reads and writes its disk at a limited rate of operations",
+            parameters::<DiskIops>(),
+            &[Backend::IoMax, Backend::BlkioThrottle],
+        ),
+        FaultType::DiskContention(_) => (
+            "a program writes heavily to the server's disk",
+            parameters::<DiskContention>(),
+            &[Backend::DiskWriter],
         ),
         FaultType::NetDelay(_) => (
             "every packet the node sends leaves late",
@@ -146,6 +180,10 @@ mod tests {
             "cpu.quota",
             "cpu.contention",
             "memory.limit",
+            "memory.contention",
+            "disk.throughput",
+            "disk.iops",
+            "disk.contention",
             "net.delay",
             "process.pause",
         ];
@@ -161,7 +199,8 @@ mod tests {
                 );
             }
         }
-        let jitter = &faults[3].parameters[1];
+        let delay = faults.iter().find(|fault| fault.name == "net.delay");
+        let jitter = &delay.unwrap().parameters[1];
         assert!(jitter.name == "jitter" && jitter.optional);
         assert!(!faults[0].parameters[0].optional);
     }

@@ -1,5 +1,7 @@
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
+use node::blockdev::WholeDisk;
 use node::cgroup::{CpuQuota, NodeCgroup};
 use node::facts::Facts;
 use node::identity::ProcessId;
@@ -23,6 +25,8 @@ pub struct FaultContext {
     pub cgroup: Option<NodeCgroup>,
     /// The server processes that the agent started, numbered as this process sees them; what they fork is found.
     pub servers: Vec<ProcessId>,
+    /// A directory on the disk that the servers' data lies on; `None` when that is not known.
+    pub disk: Option<PathBuf>,
     /// The link that a network fault is about; `None` when there is none.
     pub link: Option<FaultLink>,
     /// Which packets of that link.
@@ -42,6 +46,14 @@ pub struct FaultLink {
     pub peer: Ipv4Addr,
 }
 
+/// The disk of a node.
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    pub(crate) whole: WholeDisk,
+    /// Where files can be made on it.
+    pub(crate) dir: PathBuf,
+}
+
 impl FaultContext {
     /// The node's machine size in CPUs: its budget, else all CPUs it may use.
     pub fn machine_cpus(&self) -> f64 {
@@ -51,6 +63,16 @@ impl FaultContext {
 
     pub(crate) fn servers(&self, fault: &'static str) -> Servers {
         Servers::new(fault, &self.servers, self.cgroup.as_ref())
+    }
+
+    pub(crate) fn disk(&self, fault: &'static str) -> Result<Disk, FaultError> {
+        let unavailable = |reason| FaultError::Unavailable { fault, reason };
+        let dir = self
+            .disk
+            .clone()
+            .ok_or_else(|| unavailable("the node's disk is not known".to_owned()))?;
+        let whole = WholeDisk::under(&dir).map_err(|error| unavailable(error.to_string()))?;
+        Ok(Disk { whole, dir })
     }
 
     pub(crate) fn link(&self, fault: &'static str) -> Result<FaultLink, FaultError> {

@@ -1,5 +1,8 @@
 //! Whether a fault bit: decided from its probes alone.
 
+mod disk;
+mod memory;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -63,7 +66,13 @@ pub fn effect(kind: &FaultType, before: &[Reading], during: &[Reading]) -> Effec
     match kind {
         FaultType::CpuQuota(quota) => quota_effect(quota, &both),
         FaultType::CpuContention(_) => contention_effect(&both),
-        FaultType::MemoryLimit(_) => limit_effect(&both),
+        FaultType::MemoryLimit(_) => memory::limit(&both),
+        FaultType::MemoryContention(asked) => memory::contention(asked, &both),
+        FaultType::DiskThroughput(limit) => {
+            disk::throughput(limit.rate.per_second().0 as f64, &both)
+        }
+        FaultType::DiskIops(limit) => disk::operations(limit.rate.per_second(), &both),
+        FaultType::DiskContention(_) => disk::contention(&both),
         FaultType::NetDelay(delay) => delay_effect(delay, &both),
         FaultType::ProcessPause(_) => pause_effect(&both),
     }
@@ -147,22 +156,6 @@ fn contention_effect(probes: &Both<'_>) -> Effect {
                 "the server got {now:.1}% of its machine ({share:.1}% before) and waited for a CPU no longer than before"
             ))
         }
-        _ => Effect::Bit,
-    }
-}
-
-fn limit_effect(probes: &Both<'_>) -> Effect {
-    let readings = (
-        probes.during(Probe::MemoryLimitHits),
-        probes.during(Probe::MemoryUsage),
-        probes.during(Probe::MemoryLimit),
-    );
-    match readings {
-        (Some(0.0), Some(usage), Some(limit)) => without(format!(
-            "the server used {:.1} MB and never reached its limit of {:.1} MB",
-            usage / 1e6,
-            limit / 1e6
-        )),
         _ => Effect::Bit,
     }
 }

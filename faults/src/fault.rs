@@ -25,7 +25,7 @@ use crate::spec::FaultType;
 /// # }
 /// ```
 ///
-/// All calls block: [`Fault::probe`] for up to a third of a second, for `net.delay` up to a second and twice the delay;
+/// All calls block: [`Fault::probe`] for up to a third of a second, for faults of the disk up to one and a half, for `net.delay` up to a second and twice the delay;
 /// the others for some milliseconds. Dropping the value clears the fault.
 pub struct Fault {
     kind: FaultType,

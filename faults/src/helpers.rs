@@ -1,14 +1,18 @@
 //! The programs behind the faults that need one. The `depbench` binary runs them as hidden verbs of itself.
 //!
-//! All three live the same way: they do nothing until one line of JSON on stdin says what to do, answer with one line
+//! All live the same way: they do nothing until one line of JSON on stdin says what to do, answer with one line
 //! on stdout when it takes effect, answer every further line with their state so far, and end, leaving nothing
 //! changed, when stdin ends or a signal asks them to. So they never outlive the agent that started them, however it
 //! ends.
 
 pub mod delay_line;
+pub mod disk_probe;
+pub mod disk_writer;
 pub mod duty_cycle;
 mod lifeline;
+pub mod memory_toucher;
 mod priority;
+mod scratch;
 pub mod spinner;
 
 pub use priority::Priority;

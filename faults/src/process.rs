@@ -91,13 +91,22 @@ impl HelperProcess {
         &mut self,
         job: &Job,
     ) -> Result<State, FaultError> {
+        self.begin_within(job, PATIENCE)
+    }
+
+    /// The same for a job that takes its time.
+    pub(crate) fn begin_within<Job: Serialize, State: DeserializeOwned>(
+        &mut self,
+        job: &Job,
+        patience: Duration,
+    ) -> Result<State, FaultError> {
         let line = serde_json::to_string(job).map_err(|error| self.failed(error.to_string()))?;
-        self.ask(&line)
+        self.ask(&line, patience)
     }
 
     /// The helper's state now.
     pub(crate) fn state<State: DeserializeOwned>(&mut self) -> Result<State, FaultError> {
-        self.ask("state")
+        self.ask("state", PATIENCE)
     }
 
     /// Ends the helper, and waits until it has; says nothing of how it ended.
@@ -115,14 +124,18 @@ impl HelperProcess {
         }
     }
 
-    fn ask<State: DeserializeOwned>(&mut self, line: &str) -> Result<State, FaultError> {
+    fn ask<State: DeserializeOwned>(
+        &mut self,
+        line: &str,
+        patience: Duration,
+    ) -> Result<State, FaultError> {
         let sent = self.stdin.as_mut().map(|stdin| writeln!(stdin, "{line}"));
         if !matches!(sent, Some(Ok(()))) {
             return Err(self.ended_early());
         }
         let mut answer = String::new();
-        if !self.has_answer() {
-            return Err(self.failed(format!("does not answer within {} s", PATIENCE.as_secs())));
+        if !self.has_answer(patience) {
+            return Err(self.failed(format!("does not answer within {} s", patience.as_secs())));
         }
         match self.stdout.read_line(&mut answer) {
             Ok(0) | Err(_) => Err(self.ended_early()),
@@ -131,8 +144,8 @@ impl HelperProcess {
         }
     }
 
-    fn has_answer(&self) -> bool {
-        let timeout = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+    fn has_answer(&self, patience: Duration) -> bool {
+        let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
         let mut fds = [PollFd::new(
             self.stdout.get_ref().as_fd(),
             PollFlags::POLLIN,

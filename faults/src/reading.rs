@@ -38,6 +38,22 @@ pub enum Probe {
     MajorFaults,
     /// Server processes the kernel killed for want of memory.
     OomKills,
+    /// Bytes the server read from its disk in a second.
+    DiskReadRate,
+    /// Bytes the server wrote to its disk in a second.
+    DiskWriteRate,
+    /// Reads and writes of the server on its disk in a second.
+    DiskOperations,
+    /// Median time of a synced write of 4 KiB on the server's disk, under the server's limits.
+    SyncedWrite,
+    /// Bytes the server wrote in a second that no limit of cgroup version 1 sees: buffered and never synced.
+    UnseenWrites,
+    /// Bytes the competing program wrote to the server's disk in a second.
+    ContentionWriteRate,
+    /// Memory that the competing program holds.
+    ContentionMemory,
+    /// Bytes of memory that the competing program touched in a second.
+    ContentionTouchRate,
     /// Median round trip between the injection site and the other end of the faulted link.
     RoundTrip,
     /// Echoes that were not answered, of those sent.
@@ -63,6 +79,14 @@ impl Probe {
             Probe::MemoryLimitHits => "memory_limit_hits",
             Probe::MajorFaults => "major_faults",
             Probe::OomKills => "oom_kills",
+            Probe::DiskReadRate => "disk_read_rate",
+            Probe::DiskWriteRate => "disk_write_rate",
+            Probe::DiskOperations => "disk_operations",
+            Probe::SyncedWrite => "synced_write",
+            Probe::UnseenWrites => "unseen_writes",
+            Probe::ContentionWriteRate => "contention_write_rate",
+            Probe::ContentionMemory => "contention_memory",
+            Probe::ContentionTouchRate => "contention_touch_rate",
             Probe::RoundTrip => "round_trip",
             Probe::LostEchoes => "lost_echoes",
             Probe::DelayedPackets => "delayed_packets",
@@ -78,9 +102,14 @@ impl Probe {
             | Probe::CpuWait
             | Probe::ContentionShare
             | Probe::LostEchoes => "%",
-            Probe::MemoryLimit | Probe::MemoryUsage => "B",
-            Probe::RoundTrip => "ms",
-            Probe::MajorFaults => "/s",
+            Probe::MemoryLimit | Probe::MemoryUsage | Probe::ContentionMemory => "B",
+            Probe::DiskReadRate
+            | Probe::DiskWriteRate
+            | Probe::UnseenWrites
+            | Probe::ContentionWriteRate
+            | Probe::ContentionTouchRate => "B/s",
+            Probe::RoundTrip | Probe::SyncedWrite => "ms",
+            Probe::MajorFaults | Probe::DiskOperations => "/s",
             Probe::ServerProcesses
             | Probe::StoppedProcesses
             | Probe::MemoryLimitHits

@@ -17,6 +17,14 @@ pub fn residue(kind: &FaultType, before: &[Reading], after: &[Reading]) -> Optio
             .map(|share| format!("a competing program still gets {share:.1}% of the machine")),
         FaultType::MemoryLimit(_) => after_of(Probe::MemoryLimit)
             .map(|limit| format!("memory is still limited to {limit} bytes")),
+        FaultType::MemoryContention(_) => after_of(Probe::ContentionMemory)
+            .filter(|held| *held > 0.0)
+            .map(|held| format!("a competing program still holds {held} bytes")),
+        // The rate says nothing: what was held back is written now, as fast as the disk can.
+        FaultType::DiskThroughput(_) | FaultType::DiskIops(_) => slow_writes(before, after),
+        FaultType::DiskContention(_) => after_of(Probe::ContentionWriteRate)
+            .filter(|rate| *rate > 0.0)
+            .map(|rate| format!("a competing program still writes {rate:.0} bytes per second")),
         FaultType::NetDelay(delay) => {
             let gained = after_of(Probe::RoundTrip)? - value(before, Probe::RoundTrip)?;
             let half = 0.5 * delay.delay.as_secs_f64() * 1e3;
@@ -26,6 +34,14 @@ pub fn residue(kind: &FaultType, before: &[Reading], after: &[Reading]) -> Optio
             .filter(|stopped| *stopped > 0.0)
             .map(|stopped| format!("{stopped} server processes are still stopped")),
     }
+}
+
+/// Whether synced writes are still far slower than before; a busy disk alone may double their time.
+fn slow_writes(before: &[Reading], after: &[Reading]) -> Option<String> {
+    let now = value(after, Probe::SyncedWrite)?;
+    let then = value(before, Probe::SyncedWrite)?;
+    (now > 10.0 * then + 20.0)
+        .then(|| format!("a synced write still takes {now:.1} ms, {then:.1} ms before"))
 }
 
 #[cfg(test)]

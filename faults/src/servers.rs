@@ -7,7 +7,7 @@ use nix::sys::time::TimeValLike;
 use nix::unistd::Pid;
 use node::cgroup::{Child, NodeCgroup};
 use node::identity::ProcessId;
-use node::procfs::ProcessTree;
+use node::procfs::{ProcessSample, ProcessTree};
 
 use crate::error::FaultError;
 use crate::reading::{Probe, Reading};
@@ -109,6 +109,15 @@ impl Servers {
     /// Time the threads that live now have waited for a CPU so far, summed.
     pub(crate) fn cpu_wait(&self) -> Duration {
         self.all().iter().filter_map(run_delay).sum()
+    }
+
+    /// Bytes that the servers that live now have written into files so far, synced or not.
+    pub(crate) fn dirtied_bytes(&self) -> u64 {
+        let written = |process: &ProcessId| {
+            let sample = ProcessSample::of(process.pid).ok().flatten()?;
+            sample.disk_write_bytes
+        };
+        self.all().iter().filter_map(written).sum()
     }
 
     /// The CPUs that the servers may run on; empty if that cannot be told.

@@ -1,6 +1,8 @@
 //! The `faults:` part of the experiment file.
 
+mod disk;
 mod kind;
+mod memory;
 mod place;
 mod ramp;
 mod schedule;
@@ -11,7 +13,9 @@ use vocab::ids::{FaultName, Phase};
 use vocab::problem::{FieldPath, Problems, Validate};
 use vocab::units::Span;
 
-pub use kind::{CpuContention, CpuQuota, FaultType, MemoryLimit, NetDelay, ProcessPause};
+pub use disk::{DiskContention, DiskIops, DiskThroughput, WriteSync};
+pub use kind::{CpuContention, CpuQuota, FaultType, NetDelay, ProcessPause};
+pub use memory::{MemoryContention, MemoryLimit};
 pub use place::{Count, Place, PlaceError, Resolve};
 pub use schedule::{Intermittent, Ramp, Schedule, Stretch};
 
@@ -144,6 +148,12 @@ mod tests {
             "cpu.contention: {weight: 15x}",
             "cpu.contention: {weight: 1x, threads: 4}",
             "memory.limit: {bytes: 50MB}",
+            "memory.contention: {bytes: 1GiB}",
+            "memory.contention: {bytes: 64MiB, rate: 1GB/s}",
+            "disk.throughput: {rate: 128KB/s}",
+            "disk.iops: {rate: 50/s}",
+            "disk.contention: {}",
+            "disk.contention: {writers: 4, block: 64KiB, sync: fsync}",
             "net.delay: {delay: 40ms}",
             "net.delay: {delay: 400ms, jitter: 10ms}",
             "process.pause: {}",
@@ -238,6 +248,36 @@ mod tests {
                 "node: s1",
                 "type.memory.limit.bytes",
                 "at least 1MB",
+            ),
+            (
+                "memory.contention: {bytes: 4KiB}",
+                "node: s1",
+                "type.memory.contention.bytes",
+                "at least 1MiB",
+            ),
+            (
+                "disk.throughput: {rate: 1KB/s}",
+                "node: s1",
+                "type.disk.throughput.rate",
+                "4KiB/s to 100GB/s",
+            ),
+            (
+                "disk.iops: {rate: 0.5/s}",
+                "node: s1",
+                "type.disk.iops.rate",
+                "whole number",
+            ),
+            (
+                "disk.contention: {block: 1000B}",
+                "node: s1",
+                "type.disk.contention.block",
+                "multiple of 4KiB",
+            ),
+            (
+                "disk.contention: {writers: 65}",
+                "node: s1",
+                "type.disk.contention.writers",
+                "at most 64",
             ),
             (
                 "net.delay: {delay: 0ms}",
@@ -337,6 +377,18 @@ mod tests {
             (
                 "{name: f, type: {process.pause: {}}, on: {role: leader, count: 0}}",
                 "minority",
+            ),
+            (
+                "{name: f, type: {disk.throughput: {rate: 128KB}}, on: {node: s1}}",
+                "bytes above zero per second, such as 128KB/s",
+            ),
+            (
+                "{name: f, type: {disk.iops: {rate: 128KB/s}}, on: {node: s1}}",
+                "a rate above zero per second, such as 5000/s",
+            ),
+            (
+                "{name: f, type: {disk.contention: {sync: always}}, on: {node: s1}}",
+                "direct",
             ),
             (
                 "{name: f, type: {cpu.contention: {weight: 15x, threads: 0}}, on: {node: s1}}",

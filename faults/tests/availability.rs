@@ -3,7 +3,7 @@
 
 mod common;
 
-use depbench_faults::{Availability, Backend, Site, Wiring, available, check_table};
+use depbench_faults::{Availability, Backend, CheckRow, Site, Wiring, available, check_table};
 use node::facts::{Answer, Facts};
 use serde_json::json;
 
@@ -29,20 +29,34 @@ fn v2() -> serde_json::Value {
 fn v1() -> serde_json::Value {
     let hierarchy =
         |name: &str| json!({"controllers": [name], "base": format!("/sys/fs/cgroup/{name}")});
-    json!({"v1": [hierarchy("cpu"), hierarchy("memory")], "v2": null, "v2_controllers": [], "refused": []})
+    json!({"v1": [hierarchy("cpu"), hierarchy("memory"), hierarchy("io")], "v2": null, "v2_controllers": [], "refused": []})
 }
 
 fn nothing() -> serde_json::Value {
     json!({"v1": [], "v2": null, "v2_controllers": [], "refused": ["/sys/fs/cgroup/cpu is not writable"]})
 }
 
-fn backends(facts: &Facts) -> Vec<Option<Backend>> {
-    let rows = check_table(facts, Wiring::Hub).into_iter();
-    rows.map(|row| match row.availability {
+fn row(facts: &Facts, fault: &str) -> CheckRow {
+    let mut rows = check_table(facts, Wiring::Hub).into_iter();
+    rows.find(|row| row.fault == fault).unwrap()
+}
+
+fn backend(facts: &Facts, fault: &str) -> Option<Backend> {
+    match row(facts, fault).availability {
         Availability::Yes { backend, .. } => Some(backend),
         Availability::No { .. } => None,
-    })
-    .collect()
+    }
+}
+
+fn text(facts: &Facts, fault: &str) -> String {
+    row(facts, fault).availability.to_string()
+}
+
+/// Checks the back ends of some faults.
+fn expect<const N: usize>(facts: &Facts, expected: [(&str, Option<Backend>); N]) {
+    for (fault, wanted) in expected {
+        assert_eq!(backend(facts, fault), wanted, "{fault}");
+    }
 }
 
 use Backend::*;
@@ -50,8 +64,17 @@ use Backend::*;
 #[test]
 fn a_machine_with_everything_uses_the_kernels_own_means() {
     let facts = machine(v2(), Answer::Yes, Answer::Yes);
-    let expected = [CgroupQuota, WeightedSpinner, MemoryHigh, Netem, Signals].map(Some);
-    assert_eq!(backends(&facts), expected);
+    let expected = [
+        ("cpu.quota", Some(CgroupQuota)),
+        ("cpu.contention", Some(WeightedSpinner)),
+        ("memory.limit", Some(MemoryHigh)),
+        ("disk.throughput", Some(IoMax)),
+        ("disk.iops", Some(IoMax)),
+        ("disk.contention", Some(DiskWriter)),
+        ("net.delay", Some(Netem)),
+        ("process.pause", Some(Signals)),
+    ];
+    expect(&facts, expected);
     assert!(
         check_table(&facts, Wiring::Hub)
             .iter()
@@ -63,46 +86,53 @@ fn a_machine_with_everything_uses_the_kernels_own_means() {
 fn a_minimal_kernel_uses_version_1_and_the_delay_line() {
     let facts = machine(v1(), no("the kernel has no netem"), Answer::Yes);
     let expected = [
-        CgroupQuota,
-        WeightedSpinner,
-        MemoryLimit,
-        DelayLine,
-        Signals,
-    ]
-    .map(Some);
-    assert_eq!(backends(&facts), expected);
-    let sites: Vec<Site> = check_table(&facts, Wiring::Hub)
-        .iter()
-        .map(|row| row.site)
-        .collect();
-    assert_eq!(
-        sites,
-        [Site::Node, Site::Node, Site::Node, Site::Hub, Site::Node]
-    );
-    let memory = check_table(&facts, Wiring::Hub)[2].availability.to_string();
+        ("cpu.quota", Some(CgroupQuota)),
+        ("cpu.contention", Some(WeightedSpinner)),
+        ("memory.limit", Some(MemoryLimit)),
+        ("disk.throughput", Some(BlkioThrottle)),
+        ("disk.iops", Some(BlkioThrottle)),
+        ("net.delay", Some(DelayLine)),
+        ("process.pause", Some(Signals)),
+    ];
+    expect(&facts, expected);
+    assert_eq!(row(&facts, "cpu.quota").site, Site::Node);
+    assert_eq!(row(&facts, "net.delay").site, Site::Hub);
+    let memory = text(&facts, "memory.limit");
     assert!(memory.contains("without swap"), "{memory}");
+    let disk = text(&facts, "disk.throughput");
+    assert!(
+        disk.contains("buffered writes that the server never syncs"),
+        "{disk}"
+    );
 }
 
 #[test]
 fn a_machine_without_privilege_stops_and_continues_and_says_what_is_missing() {
     let facts = machine(nothing(), no("no netem"), no("no NFQUEUE"));
-    assert_eq!(
-        backends(&facts),
-        [Some(DutyCycle), None, None, None, Some(Signals)]
-    );
-    let table = check_table(&facts, Wiring::Hub);
-    let text = |row: usize| table[row].availability.to_string();
-    assert!(text(0).contains("without cgroups"), "{}", text(0));
-    assert!(
-        text(1).contains("/sys/fs/cgroup/cpu is not writable"),
-        "{}",
-        text(1)
-    );
-    // One part for the server, fifteen for the program.
-    assert!(text(1).contains("nearest: cpu.quota 6.25%"), "{}", text(1));
-    assert!(text(2).contains("run as root"), "{}", text(2));
-    assert!(text(3).contains("no netem; no NFQUEUE"), "{}", text(3));
-    assert!(text(3).contains("nearest: process.pause"), "{}", text(3));
+    let expected = [
+        ("cpu.quota", Some(DutyCycle)),
+        ("cpu.contention", None),
+        ("memory.limit", None),
+        ("disk.throughput", None),
+        ("disk.contention", Some(DiskWriter)),
+        ("net.delay", None),
+        ("process.pause", Some(Signals)),
+    ];
+    expect(&facts, expected);
+    for (fault, said) in [
+        ("cpu.quota", "without cgroups"),
+        ("cpu.contention", "/sys/fs/cgroup/cpu is not writable"),
+        // One part for the server, fifteen for the program.
+        ("cpu.contention", "nearest: cpu.quota 6.25%"),
+        ("memory.limit", "run as root"),
+        ("disk.iops", "run as root"),
+        ("disk.iops", "nearest: disk.contention"),
+        ("net.delay", "no netem; no NFQUEUE"),
+        ("net.delay", "nearest: process.pause"),
+    ] {
+        let text = text(&facts, fault);
+        assert!(text.contains(said), "{fault}: {text}");
+    }
 }
 
 #[test]
@@ -113,5 +143,5 @@ fn availability_does_not_hang_on_parameters() {
         &facts,
         Wiring::Hub,
     );
-    assert_eq!(long, check_table(&facts, Wiring::Hub)[3].availability);
+    assert_eq!(long, row(&facts, "net.delay").availability);
 }

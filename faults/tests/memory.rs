@@ -197,3 +197,35 @@ fn a_limit_below_what_is_in_use_is_refused_and_nothing_changed() {
     assert_eq!(rig.standing(), standing);
     assert_eq!(group.stat(Scope::Child(Child::Server)).oom_kills, Some(0));
 }
+
+#[test]
+fn a_program_beside_the_server_holds_and_touches_memory_and_ends() {
+    let mut rig = Rig::bare();
+    rig.serve(idle());
+    let contention = kind("{memory.contention: {bytes: 64MiB, rate: 50MB/s}}");
+    let mut fault = Fault::prepare(&contention, &rig.context()).unwrap();
+    let before = fault.probe().unwrap();
+    fault.inject().unwrap();
+    assert_eq!(rig.standing(), 1);
+    std::thread::sleep(Duration::from_secs(1));
+    let during = fault.probe().unwrap();
+    println!("memory contention: {during:?}");
+    assert!(value(&during, Probe::ContentionMemory) >= f64::from(64 << 20));
+    // A rate is never exceeded, however busy the machine is.
+    assert!(value(&during, Probe::ContentionTouchRate) < 55e6);
+    fault.clear().unwrap();
+    assert_eq!(rig.standing(), 0);
+    let after = fault.probe().unwrap();
+    assert_eq!(residue(&contention, &before, &after), None);
+}
+
+#[test]
+fn more_memory_than_there_is_is_refused() {
+    let mut rig = Rig::bare();
+    rig.serve(idle());
+    let contention = kind("{memory.contention: {bytes: 900000GB}}");
+    let mut fault = Fault::prepare(&contention, &rig.context()).unwrap();
+    let error = fault.inject().unwrap_err().to_string();
+    assert!(error.contains("900000GB do not fit"), "{error}");
+    assert_eq!(rig.standing(), 0);
+}

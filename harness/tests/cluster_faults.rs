@@ -13,9 +13,12 @@ use faults::{Availability, FaultType, Site, available, effect, residue};
 use results::ProbeMoment;
 use vocab::units::{Bytes, Span};
 
-const FAULTS: [&str; 4] = [
+const FAULTS: [&str; 7] = [
     r#"{"cpu.quota": {"share": "10%"}}"#,
     r#"{"cpu.contention": {"weight": "15x"}}"#,
+    r#"{"disk.throughput": {"rate": "128KB/s"}}"#,
+    r#"{"disk.contention": {"writers": 4}}"#,
+    r#"{"memory.contention": {"bytes": "64MiB"}}"#,
     r#"{"net.delay": {"delay": "40ms"}}"#,
     r#"{"process.pause": {}}"#,
 ];
@@ -37,10 +40,13 @@ async fn bites(cluster: &Cluster, text: &str) -> bool {
         println!("skipped: {kind}: no hub");
         return false;
     };
-    let server = s1
-        .spawn(spawn("busy", &["sh", "-c", "while :; do :; done"]))
-        .await
-        .unwrap();
+    let busy = match kind.name().starts_with("disk.") {
+        true => {
+            "while :; do dd if=/dev/zero of=wal bs=4096 count=64 conv=notrunc oflag=dsync 2>/dev/null; done"
+        }
+        false => "while :; do :; done",
+    };
+    let server = s1.spawn(spawn("busy", &["sh", "-c", busy])).await.unwrap();
     let fault = "slow".parse().unwrap();
     let order = FaultOrder {
         fault,

@@ -4,7 +4,10 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocab::problem::{FieldPath, Problems, Validate};
-use vocab::units::{Bytes, Share, Span, Weight};
+use vocab::units::{Share, Span, Weight};
+
+use super::disk::{DiskContention, DiskIops, DiskThroughput};
+use super::memory::{MemoryContention, MemoryLimit};
 
 /// What makes a node slow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +22,18 @@ pub enum FaultType {
     /// The server's memory is limited.
     #[serde(rename = "memory.limit")]
     MemoryLimit(MemoryLimit),
+    /// A program competes for the machine's memory.
+    #[serde(rename = "memory.contention")]
+    MemoryContention(MemoryContention),
+    /// The server reads and writes its disk at a limited rate of bytes.
+    #[serde(rename = "disk.throughput")]
+    DiskThroughput(DiskThroughput),
+    /// The server reads and writes its disk at a limited rate of operations.
+    #[serde(rename = "disk.iops")]
+    DiskIops(DiskIops),
+    /// A program writes heavily to the server's disk.
+    #[serde(rename = "disk.contention")]
+    DiskContention(DiskContention),
     /// Every packet the node sends leaves late.
     #[serde(rename = "net.delay")]
     NetDelay(NetDelay),
@@ -46,14 +61,6 @@ pub struct CpuContention {
     pub threads: Option<NonZeroU32>,
 }
 
-/// Parameters of `memory.limit`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MemoryLimit {
-    /// Of the server with its page cache.
-    pub bytes: Bytes,
-}
-
 /// Parameters of `net.delay`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -77,9 +84,6 @@ pub struct ProcessPause {
     pub period: Option<Span>,
 }
 
-/// The smallest memory limit that makes sense: less does not hold a process's page tables and stacks.
-const SMALLEST_LIMIT: Bytes = Bytes(1_000_000);
-
 /// The longest delay: packets in flight are kept by the kernel, and no protocol waits longer.
 const LONGEST_DELAY: Span = Span::seconds(30);
 
@@ -93,6 +97,10 @@ impl FaultType {
             FaultType::CpuQuota(_) => "cpu.quota",
             FaultType::CpuContention(_) => "cpu.contention",
             FaultType::MemoryLimit(_) => "memory.limit",
+            FaultType::MemoryContention(_) => "memory.contention",
+            FaultType::DiskThroughput(_) => "disk.throughput",
+            FaultType::DiskIops(_) => "disk.iops",
+            FaultType::DiskContention(_) => "disk.contention",
             FaultType::NetDelay(_) => "net.delay",
             FaultType::ProcessPause(_) => "process.pause",
         }
@@ -109,6 +117,10 @@ impl fmt::Display for FaultType {
                 None => write!(f, " {}", contention.weight),
             },
             FaultType::MemoryLimit(limit) => write!(f, " {}", limit.bytes),
+            FaultType::MemoryContention(contention) => write!(f, " {contention}"),
+            FaultType::DiskThroughput(limit) => write!(f, " {}", limit.rate),
+            FaultType::DiskIops(limit) => write!(f, " {}", limit.rate),
+            FaultType::DiskContention(contention) => write!(f, " {contention}"),
             FaultType::NetDelay(delay) if delay.jitter == Span::ZERO => {
                 write!(f, " {}", delay.delay)
             }
@@ -127,17 +139,11 @@ impl Validate for FaultType {
         match self {
             FaultType::CpuQuota(quota) => validate_quota(quota, &at, problems),
             FaultType::CpuContention(_) => {}
-            FaultType::MemoryLimit(limit) => {
-                if limit.bytes < SMALLEST_LIMIT {
-                    problems.add(
-                        at.key("bytes"),
-                        format!(
-                            "no server fits into {}, expected at least {SMALLEST_LIMIT}",
-                            limit.bytes
-                        ),
-                    );
-                }
-            }
+            FaultType::MemoryLimit(limit) => limit.validate(&at, problems),
+            FaultType::MemoryContention(contention) => contention.validate(&at, problems),
+            FaultType::DiskThroughput(limit) => limit.validate(&at, problems),
+            FaultType::DiskIops(limit) => limit.validate(&at, problems),
+            FaultType::DiskContention(contention) => contention.validate(&at, problems),
             FaultType::NetDelay(delay) => validate_delay(delay, &at, problems),
             FaultType::ProcessPause(pause) => validate_pause(pause, &at, problems),
         }

@@ -10,10 +10,15 @@ use std::time::Duration;
 use depbench_faults::{
     Fault, FaultContext, FaultLink, FaultType, Flow, HelperProgram, Probe, Reading, Wiring, effect,
 };
-use node::cgroup::{Child, CpuQuota, Hierarchies, Mode, NodeCgroup, NodeSpec};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use node::cgroup::{Child, Controller, CpuQuota, Hierarchies, Mode, NodeCgroup, NodeSpec};
 use node::facts::Facts;
 use node::identity::ProcessId;
 use node::journal::{Journal, Purpose};
+use node::loopdisk::{DiskSpec, LoopDisk};
+use node::tool::Program;
+use vocab::units::Bytes;
 
 /// A fault as the experiment file spells it.
 pub(crate) fn kind(text: &str) -> FaultType {
@@ -64,6 +69,33 @@ pub(crate) fn has_cgroups(test: &str) -> bool {
     has
 }
 
+/// Says why a test is skipped where a node can have no disk of its own.
+pub(crate) fn has_disks(test: &str) -> bool {
+    if !has_cgroups(test) {
+        return false;
+    }
+    let facts = Facts::gather().unwrap();
+    let io = facts.cgroups.has(Controller::Io);
+    let has = io && facts.loop_devices.is_yes() && facts.program(Program::MkfsExt4).is_some();
+    if !has {
+        println!("{test} skipped: needs blkio, loop devices and mkfs.ext4");
+    }
+    has
+}
+
+/// Runs `test` on a thread with a mount namespace of its own, which ends with it.
+pub(crate) fn in_a_mount_namespace(test: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNS).unwrap();
+            let none: Option<&str> = None;
+            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+            test();
+        });
+        thread.join().unwrap();
+    });
+}
+
 /// A name that no other test uses.
 pub(crate) fn run_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -76,6 +108,7 @@ pub(crate) struct Rig {
     pub(crate) journal: Journal,
     pub(crate) group: Option<NodeCgroup>,
     pub(crate) servers: Vec<Server>,
+    disk: Option<LoopDisk>,
     purpose: Purpose,
     dir: tempfile::TempDir,
 }
@@ -92,6 +125,7 @@ impl Rig {
             journal: Journal::open(dir.path(), &purpose).unwrap(),
             group: None,
             servers: Vec::new(),
+            disk: None,
             purpose,
             dir,
         }
@@ -109,6 +143,28 @@ impl Rig {
         let hierarchies = Facts::gather().unwrap().cgroups;
         rig.group = Some(NodeCgroup::create(&hierarchies, &spec, &rig.journal).unwrap());
         rig
+    }
+
+    /// The same with a disk of its own; to be used with [`in_a_mount_namespace`].
+    pub(crate) fn with_disk(cpus: f64) -> Rig {
+        let mut rig = Rig::with_budget(cpus);
+        let mount_point = rig.dir.path().join("disk");
+        std::fs::create_dir(&mount_point).unwrap();
+        let spec = DiskSpec {
+            size: Bytes(128 << 20),
+            image_dir: rig.dir.path().to_owned(),
+            mount_point,
+        };
+        rig.disk = Some(LoopDisk::create(&spec).unwrap());
+        rig
+    }
+
+    /// Where files lie on the node's disk.
+    pub(crate) fn disk_dir(&self) -> PathBuf {
+        match &self.disk {
+            Some(disk) => disk.mount_point().to_owned(),
+            None => self.dir.path().to_owned(),
+        }
     }
 
     /// Starts a server in the node's group.
@@ -129,6 +185,7 @@ impl Rig {
             facts: Facts::gather().unwrap(),
             cgroup: self.group.clone(),
             servers: self.servers.iter().map(Server::id).collect(),
+            disk: Some(self.disk_dir()),
             link: None,
             flow: Flow::default(),
             wiring: Wiring::Hub,
@@ -159,6 +216,9 @@ impl Drop for Rig {
         self.servers.clear();
         if let Some(group) = &self.group {
             group.remove().unwrap();
+        }
+        if let Some(disk) = self.disk.take() {
+            disk.unmount().unwrap();
         }
     }
 }

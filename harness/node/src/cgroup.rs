@@ -7,6 +7,7 @@
 
 mod admission;
 mod cpuset;
+mod disk;
 mod hierarchy;
 mod limit;
 mod node;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub use admission::Admission;
 pub use cpuset::{CpuSet, CpuSetError};
+pub use disk::{DiskLimit, DiskStat};
 pub use hierarchy::{Controller, Hierarchies, Mode};
 pub use limit::MemoryLimit;
 pub use node::{Child, NodeCgroup, NodeSpec};

@@ -12,7 +12,7 @@ use vocab::units::Bytes;
 
 use crate::cgroup::Hierarchies;
 use crate::identity::BootId;
-use crate::procfs::MachinePressure;
+use crate::procfs::{MachineMemory, MachinePressure};
 use crate::tool::Program;
 
 /// A node's means. Serializable, so that an agent can tell its controller.
@@ -58,7 +58,7 @@ impl Facts {
     /// # Errors
     /// When `/proc` is not mounted.
     pub fn gather() -> std::io::Result<Facts> {
-        let (memory, swap) = machine::memory()?;
+        let MachineMemory { total, swap, .. } = MachineMemory::read()?;
         let isolation = probe::isolation();
         Ok(Facts {
             hostname: machine::hostname(),
@@ -77,7 +77,7 @@ impl Facts {
                 .filter_map(|program| Some((program, program.find()?)))
                 .collect(),
             cpus: machine::cpus(),
-            memory,
+            memory: total,
             swap,
             pressure: MachinePressure::read().is_present(),
         })

@@ -5,11 +5,12 @@
 //! - [`guardian`]: the process that outlives an agent and heals after it;
 //! - [`cgroup`]: a node's budget, its server, contention and client groups, limits and usage (v1 and v2);
 //! - [`netns`], [`links`]: network namespaces by descriptor, veth pairs, addresses, routes;
-//! - [`loopdisk`]: a disk of its own for a node;
+//! - [`loopdisk`], [`blockdev`]: a disk of its own for a node, and which disk a directory lies on;
 //! - [`procfs`]: usage counters of processes, networks and the machine;
 //! - [`tool`]: typed command lines of `tc` and `iptables`;
 //! - [`identity`], [`namespace`], [`tag`]: how processes, namespaces and our own things are told apart.
 
+pub mod blockdev;
 pub mod cgroup;
 pub mod facts;
 pub mod guardian;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use vocab::units::Bytes;
 
+use crate::blockdev::DeviceNumber;
 use crate::tool::{Call, Program, ToolError};
 use device::LoopDevice;
 
@@ -40,21 +41,6 @@ pub struct LoopDisk {
     mount_point: PathBuf,
     device: PathBuf,
     number: DeviceNumber,
-}
-
-/// A block device as the kernel counts them; what throttling files name it by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeviceNumber {
-    /// The driver.
-    pub major: u64,
-    /// The device.
-    pub minor: u64,
-}
-
-impl std::fmt::Display for DeviceNumber {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.major, self.minor)
-    }
 }
 
 impl LoopDisk {

@@ -262,6 +262,7 @@ impl Agent {
                 Isolation::None => Wiring::Direct,
                 Isolation::Node { .. } | Isolation::Hub(_) => Wiring::Hub,
             },
+            disk: Some(self.home.disk()),
             link: fault_link(&self.home.options.isolation, order)?,
             helper: HelperProgram::myself(),
         })

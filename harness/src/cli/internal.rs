@@ -31,6 +31,15 @@ pub(super) enum Internal {
     /// Delays packets.
     #[command(hide = true)]
     DelayLine,
+    /// Measures a disk.
+    #[command(hide = true)]
+    DiskProbe,
+    /// Keeps a disk busy.
+    #[command(hide = true)]
+    DiskWriter,
+    /// Keeps memory busy.
+    #[command(hide = true)]
+    MemoryToucher,
 }
 
 impl Internal {
@@ -42,6 +51,9 @@ impl Internal {
             Internal::Spinner => helpers::spinner::main()?,
             Internal::DutyCycle => helpers::duty_cycle::main()?,
             Internal::DelayLine => helpers::delay_line::main()?,
+            Internal::DiskProbe => helpers::disk_probe::main()?,
+            Internal::DiskWriter => helpers::disk_writer::main()?,
+            Internal::MemoryToucher => helpers::memory_toucher::main()?,
         }
         Ok(Exit::Pass.into())
     }

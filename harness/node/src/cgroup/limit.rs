@@ -99,7 +99,7 @@ impl NodeCgroup {
     }
 
     /// Journals how to restore, then makes a change; a change that fails is undone at once.
-    fn change(
+    pub(super) fn change(
         &self,
         former: Vec<FileWrite>,
         make: impl FnOnce() -> Result<(), CgroupError>,
@@ -131,7 +131,7 @@ fn quota_v1(dir: &Path, quota: &str, period: &str) -> Vec<FileWrite> {
     writes
 }
 
-fn file(dir: &Path, name: &str, content: &str) -> FileWrite {
+pub(super) fn file(dir: &Path, name: &str, content: &str) -> FileWrite {
     FileWrite {
         path: dir.join(name),
         content: content.to_owned(),

@@ -132,13 +132,24 @@ impl NodeCgroup {
     /// # Errors
     /// When the group is gone.
     pub fn admission(&self, child: Child) -> Result<Admission, CgroupError> {
-        let open = |dir: PathBuf| -> Result<OwnedFd, CgroupError> {
-            let path = dir.join("cgroup.procs");
-            let file = OpenOptions::new().write(true).open(&path);
-            Ok(file.map_err(CgroupError::file("open", &path))?.into())
-        };
-        let members: Result<_, _> = self.dirs(Scope::Child(child)).map(open).collect();
+        let members: Result<_, _> = self
+            .dirs(Scope::Child(child))
+            .map(|dir| open_members(&dir))
+            .collect();
         members.map(Admission::new)
+    }
+
+    /// A way in for processes that only this controller is to govern. In version 2 all controllers go together.
+    ///
+    /// # Errors
+    /// When the group is gone, or there is no such controller.
+    pub fn admission_to(
+        &self,
+        controller: Controller,
+        child: Child,
+    ) -> Result<Admission, CgroupError> {
+        let dir = self.dir(controller, Scope::Child(child))?;
+        Ok(Admission::new(vec![open_members(&dir)?]))
     }
 
     /// Moves a process that already runs into a child. Memory it already holds stays charged where it was.
@@ -291,6 +302,12 @@ pub(super) fn missing(controller: Controller, hierarchies: &Hierarchies) -> Cgro
         mode,
         remedy,
     }
+}
+
+fn open_members(dir: &Path) -> Result<OwnedFd, CgroupError> {
+    let path = dir.join("cgroup.procs");
+    let file = OpenOptions::new().write(true).open(&path);
+    Ok(file.map_err(CgroupError::file("open", &path))?.into())
 }
 
 fn make(dir: &Path) -> Result<(), CgroupError> {

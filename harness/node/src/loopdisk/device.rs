@@ -4,7 +4,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{DeviceNumber, LoopDiskError};
+use super::LoopDiskError;
+use crate::blockdev::DeviceNumber;
 
 const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4C82;
 const LOOP_CONFIGURE: libc::Ioctl = 0x4C0A;
@@ -94,10 +95,7 @@ fn configure(path: &Path, image: &File) -> io::Result<LoopDevice> {
     let device = file.metadata()?.rdev();
     Ok(LoopDevice {
         path: path.to_owned(),
-        number: DeviceNumber {
-            major: nix::sys::stat::major(device),
-            minor: nix::sys::stat::minor(device),
-        },
+        number: DeviceNumber::of(device),
         _file: file,
     })
 }

@@ -1,0 +1,92 @@
+//! Whether a disk fault bit.
+
+use super::{Both, Effect, without};
+use crate::reading::Probe;
+
+/// A limit may be overrun by this factor within a short window (what was saved up is spent at once).
+const TOLERANCE: f64 = 1.25;
+
+/// A server that gets this part of its limit wants more.
+const USED_UP: f64 = 0.7;
+
+/// Writes this much slower are slowed by the fault and not by chance, in milliseconds.
+const FELT_MS: f64 = 1.0;
+
+/// Whether synced writes take longer than by this factor; `None` if that was not measured.
+fn write_is_slower(probes: &Both<'_>, factor: f64) -> Option<bool> {
+    let before = probes.before(Probe::SyncedWrite)?;
+    let during = probes.during(Probe::SyncedWrite)?;
+    Some(during > before * factor + FELT_MS)
+}
+
+pub(super) fn throughput(limit: f64, probes: &Both<'_>) -> Effect {
+    let rates = [Probe::DiskReadRate, Probe::DiskWriteRate];
+    let most = rates
+        .into_iter()
+        .filter_map(|rate| probes.during(rate))
+        .reduce(f64::max);
+    let told = |rate: f64| format!("{:.1} KB/s", rate / 1e3);
+    limited(limit, most, probes, told)
+}
+
+pub(super) fn operations(limit: f64, probes: &Both<'_>) -> Effect {
+    // Reads and writes are limited each, so both together get up to twice as many.
+    let most = probes
+        .during(Probe::DiskOperations)
+        .map(|rate| rate.min(limit).max(rate / 2.0));
+    limited(limit, most, probes, |rate| {
+        format!("{rate:.1} operations/s")
+    })
+}
+
+fn limited(
+    limit: f64,
+    most: Option<f64>,
+    probes: &Both<'_>,
+    told: impl Fn(f64) -> String,
+) -> Effect {
+    if let Some(most) = most.filter(|most| *most > limit * TOLERANCE) {
+        return without(format!(
+            "the server got {}, limited to {}",
+            told(most),
+            told(limit)
+        ));
+    }
+    let unseen = probes.during(Probe::UnseenWrites).unwrap_or_default();
+    let charged = probes.during(Probe::DiskWriteRate).unwrap_or_default();
+    let felt = write_is_slower(probes, 2.0);
+    let used_up = most.map(|most| most >= limit * USED_UP);
+    if unseen > charged && unseen > 64e3 && felt != Some(true) {
+        return Effect::Impure {
+            reason: format!(
+                "the server wrote {:.1} KB/s past the limit: buffered writes that it does not sync, which cgroup v1 does not see",
+                unseen / 1e3
+            ),
+        };
+    }
+    match (felt, used_up) {
+        (Some(false), Some(false)) => without(format!(
+            "the server asked for {} and never reached its limit of {}",
+            told(most.unwrap_or_default()),
+            told(limit)
+        )),
+        _ => Effect::Bit,
+    }
+}
+
+pub(super) fn contention(probes: &Both<'_>) -> Effect {
+    let rate = probes.during(Probe::ContentionWriteRate);
+    if let Some(rate) = rate.filter(|rate| *rate < 1.0) {
+        return without(format!("the competing program wrote {rate:.1} B/s"));
+    }
+    let writes = (
+        probes.before(Probe::SyncedWrite),
+        probes.during(Probe::SyncedWrite),
+    );
+    match writes {
+        (Some(before), Some(during)) if during <= before * 1.1 => without(format!(
+            "a synced write took {during:.2} ms, {before:.2} ms before: the disk has room for both"
+        )),
+        _ => Effect::Bit,
+    }
+}
