@@ -15,8 +15,8 @@ const fn preset(name: &'static str, source: &'static str, text: &'static str) ->
     Preset { name, source, text }
 }
 
-/// All faults of the papers that are built so far.
-pub const PRESETS: [Preset; 10] = [
+/// All faults of the papers.
+pub const PRESETS: [Preset; 15] = [
     preset(
         "atc22-slow-cpu-follower",
         "ATC'22 table 2, follower",
@@ -36,6 +36,16 @@ pub const PRESETS: [Preset; 10] = [
         "atc22-cpu-contention-leader",
         "ATC'22 table 2, leader",
         "{cpu.contention: {weight: 1x}}",
+    ),
+    preset(
+        "atc22-slow-disk-follower",
+        "ATC'22 table 2, follower",
+        "{disk.throughput: {rate: 128KB/s}}",
+    ),
+    preset(
+        "atc22-disk-contention-follower",
+        "ATC'22 table 2, follower (dd, whose options are not given)",
+        "{disk.contention: {}}",
     ),
     preset(
         "atc22-slow-network",
@@ -61,6 +71,21 @@ pub const PRESETS: [Preset; 10] = [
         "hotos21-cpu-contention",
         "HotOS'21 table 1, follower",
         "{cpu.contention: {weight: 16x}}",
+    ),
+    preset(
+        "hotos21-slow-disk",
+        "HotOS'21 table 1, follower (rate not given: that of ATC'22)",
+        "{disk.throughput: {rate: 128KB/s}}",
+    ),
+    preset(
+        "hotos21-disk-contention",
+        "HotOS'21 table 1, follower (options not given)",
+        "{disk.contention: {}}",
+    ),
+    preset(
+        "hotos21-memory",
+        "HotOS'21 table 1, follower (size not given: that of ATC'22)",
+        "{memory.limit: {bytes: 50MB}}",
     ),
     preset(
         "hotos21-slow-network",

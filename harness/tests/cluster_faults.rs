@@ -13,11 +13,10 @@ use faults::{Availability, FaultType, Site, available, effect, residue};
 use results::ProbeMoment;
 use vocab::units::{Bytes, Span};
 
-const FAULTS: [&str; 7] = [
+const FAULTS: [&str; 6] = [
     r#"{"cpu.quota": {"share": "10%"}}"#,
     r#"{"cpu.contention": {"weight": "15x"}}"#,
     r#"{"disk.throughput": {"rate": "128KB/s"}}"#,
-    r#"{"disk.contention": {"writers": 4}}"#,
     r#"{"memory.contention": {"bytes": "64MiB"}}"#,
     r#"{"net.delay": {"delay": "40ms"}}"#,
     r#"{"process.pause": {}}"#,
