@@ -282,3 +282,57 @@ fn the_group_looks_like_a_cluster_of_one_shard() {
         assert!(received.contains(part), "{part} in {received}");
     }
 }
+
+#[test]
+fn a_client_that_reads_too_little_is_let_go_alone() {
+    let server = Server::start(Limits {
+        answer_bytes: 1000,
+        ..Limits::default()
+    });
+    let (_other, well) = server.connect("PING\r\n");
+    let (_stream, received) = server.connect(&"GET a\r\n".repeat(4));
+    // Out of turn or in turn, and before anything could be sent.
+    let mut tickets = server.replica.0.take();
+    tickets.swap(0, 2);
+    for ticket in tickets {
+        ticket.answer(|out| encode::bulk(out, &[b'x'; 400]));
+    }
+    server.sim.run_for(MOMENT);
+    assert_eq!(received.borrow().as_str(), "END");
+    assert_eq!(well.borrow().as_str(), "+PONG\r\n");
+    let (_next, welcome) = server.connect("PING\r\n");
+    assert_eq!(welcome.borrow().as_str(), "+PONG\r\n");
+}
+
+#[test]
+fn what_is_beyond_a_limit_is_refused_with_the_limit() {
+    let server = Server::start(Limits {
+        key_bytes: 4,
+        value_bytes: 8,
+        args: 4,
+        ..Limits::default()
+    });
+    let long = "x".repeat(17);
+    for (request, answer) in [
+        (
+            "SET longer 1\r\n",
+            "-ERR a key of 6 bytes is longer than the limit of 4\r\n",
+        ),
+        (
+            "SET k 123456789\r\n",
+            "-ERR a value of 9 bytes is longer than the limit of 8\r\n",
+        ),
+        (
+            "MGET a b c d\r\n",
+            "-ERR Protocol error: invalid multibulk length: a request has at most 4 arguments\r\nEND",
+        ),
+        (
+            &format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$17\r\n{long}\r\n"),
+            "-ERR Protocol error: invalid bulk length: a key has at most 4 bytes, a value 8\r\nEND",
+        ),
+    ] {
+        let (_stream, received) = server.connect(request);
+        assert_eq!(received.borrow().as_str(), answer, "{request}");
+    }
+    assert_eq!(server.held(), 0);
+}

@@ -40,6 +40,9 @@ struct Answers {
     next: u64,
     /// Answers that came before their turn.
     early: BTreeMap<u64, Bytes>,
+    early_bytes: usize,
+    /// The client reads too little: it was let go, and answers are dropped.
+    dropped: bool,
 }
 
 /// What became of the answers that wait to be sent.
@@ -137,8 +140,8 @@ impl Connection {
                     Ok(Some(request)) => request,
                     Ok(None) => break,
                     Err(malformed) => {
-                        self.ticket(b"")
-                            .answer(|out| encode::error(out, &format!("ERR {malformed}")));
+                        let text = self.shared.front.limits.explain(malformed);
+                        self.ticket(b"").answer(|out| encode::error(out, &text));
                         return Ok(());
                     }
                 };
@@ -170,18 +173,35 @@ impl Connection {
     /// Appends an answer, or keeps it until those before it are there.
     pub(super) fn answer(this: &Rc<Self>, turn: u64, write: impl FnOnce(&mut BytesMut)) {
         let mut answers = this.answers.borrow_mut();
-        let Answers { out, next, early } = &mut *answers;
-        if turn != *next {
+        let Answers {
+            out,
+            next,
+            early,
+            early_bytes,
+            dropped,
+        } = &mut *answers;
+        if turn == *next {
+            write(out);
+            *next += 1;
+            while let Some(answer) = early.remove(next) {
+                out.extend_from_slice(&answer);
+                *early_bytes -= answer.len();
+                *next += 1;
+            }
+        } else {
             let mut answer = BytesMut::new();
             write(&mut answer);
+            *early_bytes += answer.len();
             early.insert(turn, answer.freeze());
-            return;
         }
-        write(out);
-        *next += 1;
-        while let Some(answer) = early.remove(next) {
-            out.extend_from_slice(&answer);
-            *next += 1;
+        if out.len() + *early_bytes > this.shared.front.limits.answer_bytes {
+            *dropped = true;
+            this.stream.close();
+        }
+        if *dropped {
+            out.clear();
+            early.values_mut().for_each(Bytes::clear);
+            *early_bytes = 0;
         }
         drop(answers);
         if !this.flushing.replace(true) {

@@ -24,7 +24,7 @@ pub(super) fn text(front: &Front) -> String {
          # Replication\r\nid:{id}\r\nrole:{role}\r\nleader:{leader}\r\nleader_address:{address}\r\nterm:{term}\r\n\
          commit:{commit}\r\napplied:{applied}\r\nlast:{last}\r\n\
          # Cluster\r\ncluster_enabled:1\r\n\
-         # Keyspace\r\nkeys:{keys}\r\n",
+         # Keyspace\r\nkeys:{keys}\r\ndb0:keys={keys},expires=0,avg_ttl=0\r\n",
         version = env!("CARGO_PKG_VERSION"),
         id = status.id.0,
         role = status.role,

@@ -1,5 +1,7 @@
 //! What one client may ask for.
 
+use resp::Malformed;
+
 use crate::store::VALUE_BYTES;
 
 /// Bounds on what a client makes a replica hold; beyond them it gets an error, or has to wait.
@@ -15,6 +17,8 @@ pub struct Limits {
     pub pipeline: u64,
     /// Bytes of answers that a client may leave unread before its further requests wait.
     pub unread_bytes: usize,
+    /// Bytes of unread answers beyond which a client is let go: large answers to a long pipeline can come all at once.
+    pub answer_bytes: usize,
     /// Connections; further ones are refused with an error.
     pub connections: usize,
 }
@@ -24,9 +28,10 @@ impl Default for Limits {
         Self {
             key_bytes: 64 << 10,
             value_bytes: VALUE_BYTES,
-            args: 1024,
+            args: 8192,
             pipeline: 1024,
             unread_bytes: 1 << 20,
+            answer_bytes: 32 << 20,
             connections: 10_000,
         }
     }
@@ -41,6 +46,28 @@ impl Limits {
             bulk_bytes,
             request_bytes: 2 * bulk_bytes,
             inline_bytes: 64 << 10,
+        }
+    }
+
+    /// What to tell a client whose connection ends because of that.
+    pub(super) fn explain(&self, malformed: Malformed) -> String {
+        let wire = self.wire();
+        match malformed {
+            Malformed::ArrayLength => {
+                format!(
+                    "ERR {malformed}: a request has at most {} arguments",
+                    wire.args
+                )
+            }
+            Malformed::BulkLength => format!(
+                "ERR {malformed}: a key has at most {} bytes, a value {}",
+                self.key_bytes, self.value_bytes
+            ),
+            Malformed::RequestLength => format!(
+                "ERR {malformed}: a request has at most {} bytes",
+                wire.request_bytes
+            ),
+            _ => format!("ERR {malformed}"),
         }
     }
 }

@@ -133,7 +133,8 @@ impl Group {
         }
     }
 
-    /// One line a member, as `nodes.conf` of Redis has it.
+    /// One line a member, as `nodes.conf` of Redis has it. The master stands there twice, since
+    /// `redis-benchmark --cluster` refuses a cluster of one master.
     fn nodes(&self) -> String {
         let mut text = String::new();
         for Place { id, host, port } in &self.places {
@@ -143,18 +144,20 @@ impl Group {
                 Some(master) => ("slave", name(master)),
                 None => ("slave", "-".to_owned()),
             };
-            let slots = if Some(*id) == self.master {
-                " 0-16383"
-            } else {
-                ""
+            let mut line = |name: String, flags: &str, slots: &str| {
+                writeln!(
+                    text,
+                    "{name} {host}:{port}@{port} {flags} {master} 0 0 {term} connected{slots}",
+                    term = self.status.term,
+                )
+                .expect("a string takes all text");
             };
-            writeln!(
-                text,
-                "{name} {host}:{port}@{port} {myself}{role} {master} 0 0 {term} connected{slots}",
-                name = name(*id),
-                term = self.status.term,
-            )
-            .expect("a string takes all text");
+            if role == "master" {
+                line(name(*id), &[myself, role].concat(), " 0-16383");
+                line(second_name(*id), role, " 0-16383");
+            } else {
+                line(name(*id), &[myself, role].concat(), "");
+            }
         }
         text
     }
@@ -177,4 +180,8 @@ impl Group {
 /// A member's name as a Redis Cluster has it: 40 hexadecimal digits.
 fn name(id: NodeId) -> String {
     format!("{:040x}", id.0)
+}
+
+fn second_name(id: NodeId) -> String {
+    format!("f{:039x}", id.0)
 }
