@@ -9,6 +9,7 @@
 //! | [`rpc`] | calls between nodes, with bounded queues |
 //! | [`disk`], [`stream`] | files and client connections as protocol code sees them |
 //! | [`trace`] | every wait, counted and timed |
+//! | [`spg`] | the slowness propagation graph made of them |
 //! | [`detect`] | finding out that a node has failed slow |
 //! | [`real`] | the environment of a process on Linux |
 //! | [`sim`] | the environment of a test: virtual time, one seed, every fault |
@@ -22,6 +23,7 @@ pub mod real;
 mod rng;
 pub mod rpc;
 pub mod sim;
+pub mod spg;
 pub mod stream;
 mod time;
 mod timers;

@@ -85,6 +85,7 @@ pub struct Rpc(Rc<Inner>);
 
 struct Inner {
     env: Env,
+    me: NodeId,
     transport: RefCell<Option<Rc<dyn Transport>>>,
     peers: RefCell<BTreeSet<NodeId>>,
     pending: RefCell<Pending>,
@@ -100,15 +101,16 @@ impl Rpc {
     pub async fn join(env: &Env, endpoint: Endpoint) -> io::Result<Self> {
         let inner = Rc::new(Inner {
             env: env.clone(),
+            me: endpoint.me,
             transport: RefCell::new(None),
             peers: RefCell::new(endpoint.peers.keys().copied().collect()),
             pending: RefCell::default(),
             service: RefCell::new(None),
         });
-        env.trace().name_node(endpoint.me);
         let inbox: Rc<dyn Inbox> = Rc::<Inner>::clone(&inner);
         let transport = env.join(endpoint, inbox).await?;
         *inner.transport.borrow_mut() = Some(transport);
+        inner.name_members();
         Ok(Self(inner))
     }
 
@@ -128,6 +130,7 @@ impl Rpc {
     /// before others do.
     pub fn add_peer(&self, id: NodeId, address: &str) {
         self.0.peers.borrow_mut().insert(id);
+        self.0.name_members();
         if let Some(transport) = &*self.0.transport.borrow() {
             transport.add_peer(id, address.to_owned());
         }
@@ -138,6 +141,7 @@ impl Rpc {
     /// their observers.
     pub fn remove_peer(&self, id: NodeId) {
         self.0.peers.borrow_mut().remove(&id);
+        self.0.name_members();
         if let Some(transport) = &*self.0.transport.borrow() {
             transport.remove_peer(id);
         }
@@ -206,6 +210,11 @@ impl Inner {
                 Err(error)
             }
         }
+    }
+
+    fn name_members(&self) {
+        let peers = self.peers.borrow().clone();
+        self.env.trace().set_members(self.me, peers);
     }
 
     /// Takes a call back that has not left this node; says whether it had not.

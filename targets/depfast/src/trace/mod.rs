@@ -3,6 +3,7 @@
 //! A wait has a static label and says on whom it depends. A wait on one peer is where a slow node can spread its
 //! slowness; a wait on a quorum is where it cannot. [`Trace::graph`] shows both between the nodes of a system.
 
+mod export;
 mod stats;
 
 use std::cell::{Cell, RefCell};
@@ -101,6 +102,8 @@ pub struct Trace {
     clock: Rc<dyn Backend>,
     recording: Cell<Recording>,
     node: Cell<Option<NodeId>>,
+    group: RefCell<String>,
+    peers: RefCell<BTreeSet<NodeId>>,
     /// Where the statistics of a label are. Labels are compared by address, which is quicker; equal ones at different
     /// addresses are put together when they are looked at.
     index: RefCell<BTreeMap<(usize, usize, WaitsOn), usize>>,
@@ -136,6 +139,8 @@ impl Trace {
             clock,
             recording: Cell::new(Recording::On),
             node: Cell::new(None),
+            group: RefCell::default(),
+            peers: RefCell::default(),
             index: RefCell::default(),
             stats: RefCell::default(),
             members: RefCell::default(),
@@ -153,8 +158,10 @@ impl Trace {
         self.node.get()
     }
 
-    pub(crate) fn name_node(&self, node: NodeId) {
+    /// Notes who the node is and whom it can call.
+    pub(crate) fn set_members(&self, node: NodeId, peers: BTreeSet<NodeId>) {
         self.node.set(Some(node));
+        *self.peers.borrow_mut() = peers;
     }
 
     /// Begins a wait.
