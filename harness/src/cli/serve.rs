@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
-use raft::{Config, Durability, Member, ReplicaId, Timing};
+use raft::{Config, Durability, Member, Reads, ReplicaId, Timing};
 use vocab::units::{Bytes, Span};
 
 use super::{CliError, Exit};
@@ -52,6 +52,16 @@ struct RaftArgs {
     /// How much of the log is kept in memory besides the file; older entries are read back for a peer that lacks them.
     #[arg(long, value_name = "SIZE", default_value_t = Bytes(raft::config::LOG_MEMORY as u64))]
     log_memory: Bytes,
+    /// How a read is known to be current: `quorum`, a majority answers first, or `lease`, a majority has answered lately;
+    /// that needs clocks whose rates differ by less than a tenth.
+    #[arg(long, default_value = "quorum")]
+    reads: Reads,
+    /// Whether a leader that finds itself slow hands leadership to a healthy follower.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    mitigation: bool,
+    /// Join a group that runs already: wait until its leader takes this replica in (`DF.MEMBER ADD`).
+    #[arg(long)]
+    join: bool,
     /// Listen for peers here instead of at the member's address.
     #[arg(long, value_name = "ADDRESS")]
     peer_listen: Option<String>,
@@ -114,19 +124,21 @@ impl Serve {
 
 impl RaftArgs {
     fn config(self) -> Config {
+        let members = self
+            .members
+            .into_iter()
+            .map(|arg| (ReplicaId(arg.id), arg.member))
+            .collect();
         Config {
-            id: ReplicaId(self.id),
-            members: self
-                .members
-                .into_iter()
-                .map(|arg| (ReplicaId(arg.id), arg.member))
-                .collect(),
             peer_listen: self.peer_listen,
             client_listen: self.client_listen,
-            data_dir: self.data,
             durability: self.durability,
             timing: Timing::new(self.election_timeout.duration(), self.heartbeat.duration()),
             log_memory: self.log_memory.as_usize(),
+            reads: self.reads,
+            mitigation: self.mitigation,
+            joins: self.join,
+            ..Config::new(ReplicaId(self.id), members, self.data)
         }
     }
 }

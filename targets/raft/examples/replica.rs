@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use depfast_raft::config::LOG_MEMORY;
-use depfast_raft::{Config, Member, ReplicaId, Timing, serve};
+use depfast_raft::{Config, Member, ReplicaId, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -30,14 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     serve(Config {
-        id: ReplicaId(id.parse()?),
-        members: group,
-        peer_listen: None,
-        client_listen: None,
-        data_dir: data_dir.into(),
         durability: durability.parse()?,
-        timing: Timing::default(),
-        log_memory: LOG_MEMORY,
+        ..Config::new(ReplicaId(id.parse()?), group, data_dir.into())
     })?;
     Ok(())
 }

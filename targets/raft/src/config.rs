@@ -14,7 +14,8 @@ use crate::types::ReplicaId;
 pub struct Config {
     /// Which member this replica is.
     pub id: ReplicaId,
-    /// All members, this one included.
+    /// All members of a new group, this one included. A replica that has been in a group before knows better from its
+    /// disk.
     pub members: BTreeMap<ReplicaId, Member>,
     /// Where to listen for peers; the address in `members` unless it differs.
     pub peer_listen: Option<String>,
@@ -29,10 +30,56 @@ pub struct Config {
     /// How many bytes of the log are kept in memory as well as in the file; older entries are read back when a peer
     /// lacks them. Without a file everything is kept.
     pub log_memory: usize,
+    /// How many bytes of entries one message to a peer carries, if they do not come in one larger batch.
+    pub message_bytes: usize,
+    /// How a read is known to be current.
+    pub reads: Reads,
+    /// Whether a leader that finds itself slow hands leadership over.
+    pub mitigation: bool,
+    /// Whether this replica joins a group that runs already: it belongs to no group until a leader says so.
+    pub joins: bool,
+    /// The mistake it makes on purpose.
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<crate::Mutation>,
 }
 
 /// A reasonable [`Config::log_memory`]: some seconds of full load.
 pub const LOG_MEMORY: usize = 32 << 20;
+/// A reasonable [`Config::message_bytes`].
+pub const MESSAGE_BYTES: usize = 1 << 20;
+
+/// How a read is known to be current.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reads {
+    /// A majority has answered the leader since the read came (read index).
+    #[default]
+    Quorum,
+    /// Or a majority has answered it so lately that nobody else can have been elected: nine tenths of the shortest
+    /// election timeout. That is right only if no two members' clocks differ by more than a tenth in their *rate*; what
+    /// they show does not matter.
+    Lease,
+}
+
+impl fmt::Display for Reads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quorum => "quorum",
+            Self::Lease => "lease",
+        })
+    }
+}
+
+impl FromStr for Reads {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text {
+            "quorum" => Ok(Self::Quorum),
+            "lease" => Ok(Self::Lease),
+            other => Err(ConfigError::Reads(other.to_owned())),
+        }
+    }
+}
 
 /// How a member is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,9 +170,32 @@ pub enum ConfigError {
     /// Not a kind of durability.
     #[error("unknown durability `{0}` (known: fsync, memory)")]
     Durability(String),
+    /// Not a kind of reads.
+    #[error("unknown kind of reads `{0}` (known: quorum, lease)")]
+    Reads(String),
 }
 
 impl Config {
+    /// A replica with the defaults: durable, patient, reads by quorum, mitigation on.
+    pub fn new(id: ReplicaId, members: BTreeMap<ReplicaId, Member>, data_dir: PathBuf) -> Self {
+        Self {
+            id,
+            members,
+            peer_listen: None,
+            client_listen: None,
+            data_dir,
+            durability: Durability::default(),
+            timing: Timing::default(),
+            log_memory: LOG_MEMORY,
+            message_bytes: MESSAGE_BYTES,
+            reads: Reads::default(),
+            mitigation: true,
+            joins: false,
+            #[cfg(feature = "mutations")]
+            mutation: None,
+        }
+    }
+
     /// Refuses what cannot work.
     ///
     /// # Errors
@@ -161,16 +231,8 @@ mod tests {
             peer: "a:1".into(),
             client: "a:2".into(),
         };
-        Config {
-            id: ReplicaId(1),
-            members: BTreeMap::from([(ReplicaId(1), member)]),
-            peer_listen: None,
-            client_listen: None,
-            data_dir: PathBuf::new(),
-            durability: Durability::Fsync,
-            timing: Timing::default(),
-            log_memory: LOG_MEMORY,
-        }
+        let members = BTreeMap::from([(ReplicaId(1), member)]);
+        Config::new(ReplicaId(1), members, PathBuf::new())
     }
 
     #[test]
@@ -194,5 +256,7 @@ mod tests {
             .is_err()
         );
         assert!("sometimes".parse::<Durability>().is_err());
+        assert_eq!("lease".parse(), Ok(Reads::Lease));
+        assert!("stale".parse::<Reads>().is_err());
     }
 }

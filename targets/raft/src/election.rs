@@ -1,7 +1,9 @@
 //! How a leader is found.
 //!
 //! A replica that has heard no leader for a random time first asks whether it would be elected (pre-vote). Replicas
-//! that hear a leader say no, so one that is slow, or cut off, comes back without disturbing anyone.
+//! that hear a leader say no, so one that is slow, or cut off, comes back without disturbing anyone. They also say no
+//! in a real election, whatever its term, because a leader's lease rests on that; unless the leader itself has asked the
+//! candidate to take over.
 
 use std::rc::Rc;
 
@@ -10,18 +12,19 @@ use depfast::event::RpcResult;
 use depfast::{Outcome, QuorumEvent, Responder, Verdict};
 use kv::Role;
 
-use crate::message::{Ballot, VOTE, VoteReply, VoteRequest};
+use crate::membership::Group;
+use crate::message::{Ballot, TimeoutNow, VOTE, VoteReply, VoteRequest};
 use crate::replica::Raft;
 use crate::state::{Standing, State};
 use crate::storage::HardState;
-use crate::types::{ReplicaId, Term};
+use crate::types::ReplicaId;
 
 impl Raft {
     pub(crate) async fn elect_forever(self: &Rc<Self>) {
         loop {
             self.lose_patience().await;
-            if self.would_win().await {
-                self.stand().await;
+            if self.is_voter() && self.would_win().await {
+                self.stand(Ballot::Real).await;
             }
             self.state.borrow_mut().patience_from = self.env.now();
         }
@@ -50,15 +53,19 @@ impl Raft {
         }
     }
 
+    fn is_voter(&self) -> bool {
+        self.state.borrow().membership.is_voter(self.me)
+    }
+
     async fn would_win(self: &Rc<Self>) -> bool {
-        let term = {
+        let (term, votes) = {
             let mut state = self.state.borrow_mut();
             state.leader = None;
-            state.term()
+            let votes = QuorumEvent::majority(&self.env, state.membership.group().len());
+            votes.vote(self.me, Verdict::Accept);
+            self.ask_for_votes(&state, &votes, Ballot::Pre);
+            (state.term(), votes)
         };
-        let votes = QuorumEvent::majority(&self.env, self.group_size());
-        votes.vote(self.me, Verdict::Accept);
-        self.ask_for_votes(&votes, Ballot::Pre, term);
         let outcome = votes
             .wait_for("pre-vote", self.timing.election_timeout.start)
             .await;
@@ -66,8 +73,8 @@ impl Raft {
         outcome == Outcome::Ready && state.term() == term && state.leader.is_none()
     }
 
-    async fn stand(self: &Rc<Self>) {
-        let term = {
+    async fn stand(self: &Rc<Self>, ballot: Ballot) {
+        let (term, lsn, votes) = {
             let mut state = self.state.borrow_mut();
             let term = state.term().next();
             state.hard = HardState {
@@ -76,10 +83,11 @@ impl Raft {
             };
             state.leader = None;
             state.standing = Standing::Candidate;
-            term
+            let lsn = self.wal.note(&state.hard);
+            let votes = QuorumEvent::majority(&self.env, state.membership.group().len());
+            self.ask_for_votes(&state, &votes, ballot);
+            (term, lsn, votes)
         };
-        let lsn = self.wal.note(&self.state.borrow().hard);
-        let votes = QuorumEvent::majority(&self.env, self.group_size());
         let (this, own_vote) = (Rc::clone(self), votes.clone());
         self.env.spawn(async move {
             this.wal
@@ -88,7 +96,6 @@ impl Raft {
                 .await;
             own_vote.vote(this.me, Verdict::Accept);
         });
-        self.ask_for_votes(&votes, Ballot::Real, term);
         let outcome = votes
             .wait_for("vote", self.timing.election_timeout.start)
             .await;
@@ -102,26 +109,23 @@ impl Raft {
         }
     }
 
-    fn ask_for_votes(self: &Rc<Self>, votes: &QuorumEvent, ballot: Ballot, term: Term) {
-        let request = {
-            let state = self.state.borrow();
-            let term = if ballot == Ballot::Pre {
-                term.next()
-            } else {
-                term
-            };
-            let (last_index, last_term) = (state.log.last(), state.log.last_term());
-            VoteRequest {
-                term,
-                ballot,
-                last_index,
-                last_term,
-            }
+    /// Asks every other voter; their answers count in `votes`.
+    fn ask_for_votes(self: &Rc<Self>, state: &State, votes: &QuorumEvent, ballot: Ballot) {
+        let request = VoteRequest {
+            term: match ballot {
+                Ballot::Pre => state.term().next(),
+                Ballot::Real | Ballot::Transfer => state.term(),
+            },
+            ballot,
+            last_index: state.log.last(),
+            last_term: state.log.last_term(),
         };
         let request = request.encode();
-        for peer in &self.peers {
+        let group: Group = Rc::clone(state.membership.group());
+        for peer in group.keys().copied().filter(|id| *id != self.me) {
             let this = Rc::clone(self);
-            let call = self.rpc.call(*peer, VOTE, vec![request.clone()]);
+            let call = self.rpc.call(peer, VOTE, vec![request.clone()]);
+            // A call that fails at once is judged here and now, which looks at no state.
             votes.add(call, move |result| this.judge_vote(result));
         }
     }
@@ -152,7 +156,8 @@ impl Raft {
         let mut state = self.state.borrow_mut();
         let granted = match request.ballot {
             Ballot::Pre => self.would_vote(&state, &request),
-            Ballot::Real => self.vote(&mut state, from, &request),
+            Ballot::Real if self.hears_leader(&state) => false,
+            Ballot::Real | Ballot::Transfer => self.vote(&mut state, from, &request),
         };
         let reply = VoteReply {
             term: state.term(),
@@ -163,10 +168,20 @@ impl Raft {
         self.promise(respond, reply.encode());
     }
 
+    /// Whether there is a leader at present, as far as this replica can tell; it may be the leader itself.
+    fn hears_leader(&self, state: &State) -> bool {
+        let (now, patience) = (self.env.now(), self.timing.election_timeout.start);
+        match &state.standing {
+            Standing::Leader(leading) => {
+                leading.is_heard(state.membership.group(), self.me, now, patience)
+            }
+            Standing::Follower | Standing::Candidate => now.since(state.contact) < patience,
+        }
+    }
+
     fn would_vote(&self, state: &State, request: &VoteRequest) -> bool {
-        let hears_leader = self.env.now().since(state.contact) < self.timing.election_timeout.start;
         request.term > state.term()
-            && !hears_leader
+            && !self.hears_leader(state)
             && state.role() != Role::Leader
             && is_current(state, request)
     }
@@ -178,16 +193,35 @@ impl Raft {
         let free = state
             .hard
             .voted_for
-            .is_none_or(|voted_for| voted_for == candidate);
+            .is_none_or(|voted_for| voted_for == candidate)
+            || self.mutates(crate::Mutation::VoteTwice);
         if request.term < state.term() || !free || !is_current(state, request) {
             return false;
         }
-        if state.hard.voted_for.is_none() {
+        if state.hard.voted_for != Some(candidate) {
             state.hard.voted_for = Some(candidate);
             self.wal.note(&state.hard);
         }
         state.patience_from = self.env.now();
         true
+    }
+
+    /// The leader asks this replica to take over.
+    pub(crate) fn on_timeout_now(self: &Rc<Self>, body: Bytes) {
+        let Some(request) = TimeoutNow::decode(body) else {
+            return;
+        };
+        {
+            let mut state = self.state.borrow_mut();
+            let fits = request.term == state.term() && state.role() == Role::Follower;
+            if !fits || !state.membership.is_voter(self.me) {
+                return;
+            }
+            state.handovers = request.handovers;
+        }
+        let this = Rc::clone(self);
+        self.env
+            .spawn(async move { this.stand(Ballot::Transfer).await });
     }
 }
 

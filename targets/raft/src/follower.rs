@@ -77,6 +77,9 @@ impl Raft {
                 self.me
             );
             state.log.truncate_from(from);
+            if state.membership.truncate_from(from) {
+                self.connect_members(state);
+            }
         }
         self.append(state, batch.starting_at(from));
     }

@@ -10,24 +10,33 @@
 //! | [`config`] | who the members are, how patient they are, what a reply promises |
 //! | [`storage`] | batches of entries, the log in memory, the log file |
 //! | [`message`] | what replicas say to each other |
-//! | `replica` | the state of one replica, and what it does for its group and its clients |
+//! | `membership` | who belongs to the group, one change at a time |
+//! | `replica`, `state` | the parts of one replica, and its state between two steps |
+//! | `clients`, `peers`, `apply` | what it does for its clients, for its peers, and with what is committed |
 //! | `election`, `follower`, `leader` | the three parts of the protocol |
 //! | [`server`] | a replica with its client port, as a process runs it |
 //!
 //! The log is kept in memory as well as on disk; compaction comes later.
 
+mod apply;
+mod clients;
 pub mod config;
 mod election;
 mod follower;
 mod leader;
+mod membership;
 pub mod message;
+mod mutation;
+mod peers;
 mod replica;
 pub mod server;
+mod snapshot;
 mod state;
 pub mod storage;
 mod types;
 
-pub use config::{Config, Durability, Member, Timing};
+pub use config::{Config, Durability, Member, Reads, Timing};
+pub use mutation::Mutation;
 pub use replica::Raft;
 pub use server::{ServeError, run, serve};
 pub use types::{LogIndex, ReplicaId, Term};

@@ -10,6 +10,9 @@ pub const VOTE: u8 = 1;
 /// The number of the call that carries an [`AppendRequest`].
 pub const APPEND: u8 = 2;
 
+/// The number of the call that carries a [`TimeoutNow`].
+pub const TIMEOUT_NOW: u8 = 3;
+
 /// Whether an election is real.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ballot {
@@ -17,6 +20,54 @@ pub enum Ballot {
     Pre,
     /// Vote for me.
     Real,
+    /// Vote for me, even if you hear the leader: it asked me to take over.
+    Transfer,
+}
+
+impl Ballot {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Pre => 0,
+            Self::Real => 1,
+            Self::Transfer => 2,
+        }
+    }
+
+    const fn decode(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Pre),
+            1 => Some(Self::Real),
+            2 => Some(Self::Transfer),
+            _ => None,
+        }
+    }
+}
+
+/// A leader asks a follower to take over: to stand for election at once. There is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeoutNow {
+    /// The leader's term.
+    pub term: Term,
+    /// How many leaders in a row have handed over because they were slow; see [`mitigation`](crate::Config::mitigation).
+    pub handovers: u32,
+}
+
+impl TimeoutNow {
+    /// The message's bytes.
+    pub fn encode(&self) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(12);
+        bytes.put_u64_le(self.term.0);
+        bytes.put_u32_le(self.handovers);
+        bytes.freeze()
+    }
+
+    /// Reads a message; `None` if it is not one.
+    pub fn decode(mut bytes: Bytes) -> Option<Self> {
+        Some(Self {
+            term: Term(bytes.try_get_u64_le().ok()?),
+            handovers: bytes.try_get_u32_le().ok()?,
+        })
+    }
 }
 
 /// A candidate asks for a vote.
@@ -81,7 +132,7 @@ impl VoteRequest {
     pub fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(25);
         bytes.put_u64_le(self.term.0);
-        bytes.put_u8(u8::from(self.ballot == Ballot::Real));
+        bytes.put_u8(self.ballot.code());
         bytes.put_u64_le(self.last_index.0);
         bytes.put_u64_le(self.last_term.0);
         bytes.freeze()
@@ -91,11 +142,7 @@ impl VoteRequest {
     pub fn decode(mut bytes: Bytes) -> Option<Self> {
         Some(Self {
             term: Term(bytes.try_get_u64_le().ok()?),
-            ballot: if bytes.try_get_u8().ok()? == 0 {
-                Ballot::Pre
-            } else {
-                Ballot::Real
-            },
+            ballot: Ballot::decode(bytes.try_get_u8().ok()?)?,
             last_index: LogIndex(bytes.try_get_u64_le().ok()?),
             last_term: Term(bytes.try_get_u64_le().ok()?),
         })
@@ -186,13 +233,20 @@ mod tests {
 
     #[test]
     fn messages_survive_the_wire() {
-        let ask = VoteRequest {
+        for ballot in [Ballot::Pre, Ballot::Real, Ballot::Transfer] {
+            let ask = VoteRequest {
+                term: Term(1),
+                ballot,
+                last_index: LogIndex(2),
+                last_term: Term(3),
+            };
+            assert_eq!(VoteRequest::decode(ask.encode()), Some(ask));
+        }
+        let hand_over = TimeoutNow {
             term: Term(1),
-            ballot: Ballot::Real,
-            last_index: LogIndex(2),
-            last_term: Term(3),
+            handovers: 2,
         };
-        assert_eq!(VoteRequest::decode(ask.encode()), Some(ask));
+        assert_eq!(TimeoutNow::decode(hand_over.encode()), Some(hand_over));
         let vote = VoteReply {
             term: Term(4),
             granted: true,

@@ -1,36 +1,43 @@
-//! One replica: its parts, and what it does for its peers and its clients.
+//! One replica: its parts, how it starts, and the steps that all its roles share.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
-use depfast::{Endpoint, Env, Responder, Rpc, Service, ValueEvent};
-use kv::{Command, Query, Refusal, Replica, Role, Status, Store, Ticket};
+use depfast::{Endpoint, Env, Responder, Rpc, ValueEvent};
+use kv::Store;
 
-use crate::config::{Config, Timing};
-use crate::leader::{Leading, Op};
-use crate::message::{APPEND, VOTE};
+use crate::config::{Config, Reads, Timing};
+use crate::membership::{self, Membership};
+use crate::mutation::Mutation;
+use crate::peers::Peers;
+use crate::snapshot;
 use crate::state::{Standing, State};
-use crate::storage::{Batch, Lsn, Snapshots, Stretch, Wal};
+use crate::storage::{Batch, Log, Lsn, SnapshotMeta, Snapshots, Stretch, Wal};
 use crate::types::{LogIndex, ReplicaId, Term};
 
 /// How much may wait for one peer in the RPC layer. A peer that lags is sent nothing new anyway until it answers, so
 /// this only has to hold a window of messages.
 const QUEUE_BYTES: usize = 16 << 20;
-/// How many bytes of entries are applied before others get their turn.
-const APPLY_BYTES: usize = 256 << 10;
+/// How much of the log is read at a time when a replica starts.
+const SCAN_BYTES: usize = 1 << 20;
 
 /// A replica. It lives as long as its environment.
 pub struct Raft {
     pub(crate) env: Env,
     pub(crate) me: ReplicaId,
-    pub(crate) peers: Vec<ReplicaId>,
+    pub(crate) this: Weak<Self>,
     pub(crate) timing: Timing,
+    pub(crate) reads: Reads,
+    pub(crate) message_bytes: usize,
     log_memory: usize,
+    #[cfg(feature = "mutations")]
+    mutation: Option<Mutation>,
     pub(crate) rpc: Rpc,
     pub(crate) wal: Rc<Wal>,
+    pub(crate) snapshots: Rc<Snapshots>,
     pub(crate) state: RefCell<State>,
     /// Is set when coroutines of the leader may find work, or that they lead no more.
     pub(crate) work: ValueEvent<()>,
@@ -38,8 +45,8 @@ pub struct Raft {
     pub(crate) committed: ValueEvent<()>,
     /// Is set when the replica stops leading.
     pub(crate) deposed: ValueEvent<()>,
-    promises: RefCell<VecDeque<(Lsn, Responder, Bytes)>>,
-    promised: ValueEvent<()>,
+    pub(crate) promises: RefCell<VecDeque<(Lsn, Responder, Bytes)>>,
+    pub(crate) promised: ValueEvent<()>,
 }
 
 impl Raft {
@@ -53,17 +60,23 @@ impl Raft {
         let latest = snapshots.latest();
         let (wal, recovered) =
             Wal::open(env, config.durability, config.log_memory, latest.as_ref()).await?;
-        let mut peers = config.members.clone();
+        let store = snapshot::restore(&snapshots).await?;
+        let membership = find_members(&wal, &recovered.log, latest.as_ref(), config).await?;
+        let applied = latest.map(|meta| meta.index).unwrap_or_default();
+        let mut peers = membership.everybody();
         let own = peers
             .remove(&config.id)
-            .map(|member| member.peer)
-            .unwrap_or_default();
+            .or_else(|| config.members.get(&config.id).cloned());
         let endpoint = Endpoint {
             me: config.id,
-            listen: config.peer_listen.clone().unwrap_or(own),
+            listen: config
+                .peer_listen
+                .clone()
+                .or(own.map(|own| own.peer))
+                .unwrap_or_default(),
             peers: peers
-                .iter()
-                .map(|(id, member)| (*id, member.peer.clone()))
+                .into_iter()
+                .map(|(id, member)| (id, member.peer))
                 .collect(),
             queue_bytes: QUEUE_BYTES,
         };
@@ -71,23 +84,31 @@ impl Raft {
         let state = State {
             hard: recovered.hard_state,
             log: recovered.log,
-            commit: LogIndex::ZERO,
-            applied: LogIndex::ZERO,
-            store: Store::default(),
+            commit: applied,
+            applied,
+            store,
+            membership,
             leader: None,
             standing: Standing::Follower,
-            // A replica that restarts does not know whether there is a leader, so it gives one time to speak up.
+            // A replica that restarts does not know whether there is a leader, so it gives one time to speak up. It may
+            // also have promised a leader not to vote, and cannot know.
             contact: env.now(),
             patience_from: env.now(),
+            handovers: 0,
         };
-        let raft = Rc::new(Self {
+        let raft = Rc::new_cyclic(|this| Self {
             env: env.clone(),
             me: config.id,
-            peers: peers.into_keys().collect(),
+            this: Weak::clone(this),
             timing: config.timing.clone(),
+            reads: config.reads,
+            message_bytes: config.message_bytes,
             log_memory: config.log_memory,
+            #[cfg(feature = "mutations")]
+            mutation: config.mutation,
             rpc,
             wal,
+            snapshots,
             state: RefCell::new(state),
             work: ValueEvent::new(env, ()),
             committed: ValueEvent::new(env, ()),
@@ -104,6 +125,22 @@ impl Raft {
         Ok(raft)
     }
 
+    /// Looks at the state machine: for checkers.
+    pub fn inspect_store<R>(&self, see: impl FnOnce(&Store) -> R) -> R {
+        see(&self.state.borrow().store)
+    }
+
+    /// Whether it is to make this mistake on purpose.
+    pub(crate) fn mutates(&self, mutation: Mutation) -> bool {
+        #[cfg(feature = "mutations")]
+        return self.mutation == Some(mutation);
+        #[cfg(not(feature = "mutations"))]
+        {
+            let _never = mutation;
+            false
+        }
+    }
+
     /// Suspends the coroutine until the replica cannot go on; it must then be dropped or its process ended.
     pub async fn failed(&self) -> Rc<io::Error> {
         let failure = self.wal.failure();
@@ -116,115 +153,12 @@ impl Raft {
         self.state.borrow().log.visit(after, see);
     }
 
-    /// Has a leader with room gather a request; `gather` says whether it is the first of its batch.
-    fn admit(&self, ticket: Ticket, gather: impl FnOnce(&mut Leading, Ticket) -> bool) {
-        let mut state = self.state.borrow_mut();
-        match &mut state.standing {
-            Standing::Leader(leading) if leading.has_room() => {
-                if gather(leading, ticket) {
-                    self.work.set(());
-                }
-            }
-            Standing::Leader(_) => ticket.refuse(Refusal::Busy),
-            Standing::Follower | Standing::Candidate => {
-                ticket.refuse(Refusal::NotLeader(state.leader));
-            }
-        }
-    }
-
-    pub(crate) fn group_size(&self) -> usize {
-        self.peers.len() + 1
-    }
-
-    /// Answers a peer as soon as everything that was appended to the log file so far is durable.
-    pub(crate) fn promise(&self, respond: Responder, reply: Bytes) {
-        let lsn = self.wal.end();
-        let mut promises = self.promises.borrow_mut();
-        if promises.is_empty() && self.wal.durable().get() >= lsn {
-            respond.send(vec![reply]);
-            return;
-        }
-        promises.push_back((lsn, respond, reply));
-        if promises.len() == 1 {
-            self.promised.set(());
-        }
-    }
-
-    async fn answer_when_durable(&self) {
-        loop {
-            self.promised
-                .wait("promises", |()| !self.promises.borrow().is_empty())
-                .await;
-            let first = self
-                .promises
-                .borrow()
-                .front()
-                .map(|promise| promise.0)
-                .unwrap_or_default();
-            self.wal
-                .durable()
-                .wait("durable log", |durable| *durable >= first)
-                .await;
-            let durable = self.wal.durable().get();
-            while let Some((_, respond, reply)) = self.pop_promise(durable) {
-                respond.send(vec![reply]);
-            }
-        }
-    }
-
-    fn pop_promise(&self, durable: Lsn) -> Option<(Lsn, Responder, Bytes)> {
-        let mut promises = self.promises.borrow_mut();
-        promises.pop_front_if(|promise| promise.0 <= durable)
-    }
-
-    /// A leader applies what it commits itself, with the clients' answers; here is everybody else's part.
-    async fn apply_forever(&self) {
-        loop {
-            self.committed
-                .wait("committed entries", |()| {
-                    let state = self.state.borrow();
-                    state.applied < state.commit && state.role() != Role::Leader
-                })
-                .await;
-            let commit = self.state.borrow().commit;
-            if let Err(error) = self.apply_until(commit).await {
-                self.wal.fail(error);
-                return;
-            }
-        }
-    }
-
-    /// Applies committed entries whose clients, if any, wait elsewhere.
-    pub(crate) async fn apply_until(&self, until: LogIndex) -> io::Result<()> {
-        loop {
-            let applied = self.state.borrow().applied;
-            if applied >= until {
-                return Ok(());
-            }
-            let batches = self.fetch(applied.next(), APPLY_BYTES).await?;
-            {
-                let mut state = self.state.borrow_mut();
-                for batch in &batches {
-                    state.apply_unasked(batch);
-                }
-            }
-            self.env.yield_now().await;
-        }
-    }
-
-    /// What follows in the log from `index` on, from memory or from the log file.
-    pub(crate) async fn fetch(&self, index: LogIndex, bytes: usize) -> io::Result<Vec<Batch>> {
-        let stretch = self.state.borrow().log.since(index, bytes);
-        match stretch {
-            Stretch::Here(batches) => Ok(batches),
-            Stretch::OnDisk(extent) => self.wal.read(&extent).await,
-            Stretch::Compacted => Err(io::Error::other("what is to be applied was compacted")),
-        }
-    }
-
     /// Appends a batch to the log and to its file, and keeps the memory that the log takes within its budget.
     pub(crate) fn append(&self, state: &mut State, batch: Batch) -> Lsn {
         let lsn = self.wal.append(&batch);
+        if state.membership.note(&batch) {
+            self.connect_members(state);
+        }
         state.log.append(batch, lsn);
         if self.wal.keeps() {
             state.log.shrink(self.wal.durable().get(), self.log_memory);
@@ -244,7 +178,8 @@ impl Raft {
         if let Standing::Leader(leading) = was {
             state.leader = None;
             state.patience_from = self.env.now();
-            leading.abandon(self.me, &self.peers);
+            leading.abandon();
+            self.connect_members(state);
             self.work.set(());
             self.committed.set(());
             self.deposed.set(());
@@ -252,44 +187,32 @@ impl Raft {
     }
 }
 
-impl Replica for Raft {
-    fn write(&self, command: Command<'_>, ticket: Ticket) {
-        self.admit(ticket, |leading, ticket| {
-            leading.gather_write(&command, ticket)
-        });
-    }
-
-    fn read(&self, query: Query, ticket: Ticket) {
-        self.admit(ticket, |leading, ticket| {
-            leading.gather(Op::Read(query, ticket))
-        });
-    }
-
-    fn status(&self) -> Status {
-        let state = self.state.borrow();
-        Status {
-            id: self.me,
-            role: state.role(),
-            leader: state.leader,
-            term: state.term().0,
-            commit: state.commit.0,
-            applied: state.applied.0,
-            last: state.log.last().0,
-            keys: state.store.len(),
+/// The members that the log or the snapshot speaks of, or else those that the configuration names.
+async fn find_members(
+    wal: &Wal,
+    log: &Log,
+    snapshot: Option<&SnapshotMeta>,
+    config: &Config,
+) -> io::Result<Membership> {
+    let known = snapshot.and_then(|meta| membership::decode(&meta.configuration));
+    let mut membership = Membership::new(known.unwrap_or_else(|| {
+        if config.joins {
+            BTreeMap::new()
+        } else {
+            config.members.clone()
+        }
+    }));
+    let mut next = log.first_index();
+    while next <= log.last() {
+        let batches = match log.since(next, SCAN_BYTES) {
+            Stretch::Here(batches) => batches,
+            Stretch::OnDisk(extent) => wal.read(&extent).await?,
+            Stretch::Compacted => break,
+        };
+        for batch in &batches {
+            membership.note(batch);
+            next = batch.last().next();
         }
     }
-}
-
-/// The replica as its peers see it.
-struct Peers(Rc<Raft>);
-
-impl Service for Peers {
-    fn handle(&self, from: ReplicaId, method: u8, body: Bytes, respond: Responder) {
-        match method {
-            VOTE => self.0.on_vote_request(from, body, respond),
-            APPEND => self.0.on_append(from, body, respond),
-            // A later version's message: silence is what a peer must be ready for anyway.
-            _ => {}
-        }
-    }
+    Ok(membership)
 }

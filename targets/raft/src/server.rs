@@ -2,12 +2,16 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use depfast::{Env, ValueEvent, real};
-use kv::{Front, Limits};
+use kv::{Front, Limits, Replica, Role};
 
 use crate::config::{Config, ConfigError};
 use crate::replica::Raft;
+
+/// How long the last answers have to leave.
+const FAREWELL: Duration = Duration::from_millis(20);
 
 /// Why a replica does not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +45,8 @@ pub fn serve(config: Config) -> Result<(), ServeError> {
     real::run(options, |env| run(env, config)).map_err(|source| ServeError::Start { id, source })?
 }
 
-/// Runs one replica in an environment until that is asked to stop or the replica fails.
+/// Runs one replica in an environment until that is asked to stop or the replica fails. One that leads hands over before
+/// it stops.
 ///
 /// # Errors
 ///
@@ -70,14 +75,18 @@ pub async fn run(env: Env, config: Config) -> Result<(), ServeError> {
         .await
         .map_err(failed_to_start)?;
 
-    let end = ValueEvent::new(&env, None);
-    let (terminated, stopped) = (env.clone(), end.clone());
-    env.spawn(async move {
-        terminated.terminated().await;
+    let (end, failing) = (ValueEvent::new(&env, None), env.clone());
+    let (leaving, stopped) = (Rc::clone(&raft), end.clone());
+    env.clone().spawn(async move {
+        env.terminated().await;
+        if leaving.status().role == Role::Leader && leaving.hand_over(None).await {
+            // Clients that asked meanwhile are told whom to ask instead.
+            env.timeout("farewell", FAREWELL).await;
+        }
         stopped.set(Some(Ok(())));
     });
     let failed = end.clone();
-    env.spawn(async move { failed.set(Some(Err(raft.failed().await))) });
+    failing.spawn(async move { failed.set(Some(Err(raft.failed().await))) });
     end.wait("end", Option::is_some).await;
     end.update(Option::take)
         .expect("waited for it")

@@ -5,6 +5,7 @@ use depfast::Instant;
 use kv::{Role, Store};
 
 use crate::leader::Leading;
+use crate::membership::{self, Membership};
 use crate::storage::{Batch, HardState, Log};
 use crate::types::{LogIndex, ReplicaId, Term};
 
@@ -14,12 +15,15 @@ pub(crate) struct State {
     pub(crate) commit: LogIndex,
     pub(crate) applied: LogIndex,
     pub(crate) store: Store,
+    pub(crate) membership: Membership,
     pub(crate) leader: Option<ReplicaId>,
     pub(crate) standing: Standing,
     /// When a leader was last heard.
     pub(crate) contact: Instant,
     /// From when on the patience of the election coroutine counts.
     pub(crate) patience_from: Instant,
+    /// How many leaders in a row handed over because they were slow, the last time to this replica.
+    pub(crate) handovers: u32,
 }
 
 /// What a replica is to its group, with what only that needs.
@@ -55,7 +59,7 @@ impl State {
         let mut unread = BytesMut::new();
         for (index, entry) in (batch.first().0..).map(LogIndex).zip(batch.entries()) {
             if index == self.applied.next() && index <= self.commit {
-                if !entry.is_empty() {
+                if !membership::is_internal(entry) {
                     self.store.apply(entry, &mut unread);
                     unread.clear();
                 }

@@ -170,6 +170,11 @@ impl Connection {
         }
     }
 
+    /// Whose turn it is to be answered.
+    pub(super) fn turn(&self) -> u64 {
+        self.answers.borrow().next
+    }
+
     /// Appends an answer, or keeps it until those before it are there.
     pub(super) fn answer(this: &Rc<Self>, turn: u64, write: impl FnOnce(&mut BytesMut)) {
         let mut answers = this.answers.borrow_mut();

@@ -38,6 +38,11 @@ impl Ticket {
         Connection::answer(&self.connection, self.turn, |out| write(out, protocol));
     }
 
+    /// Whether everything that was asked before on its connection is answered.
+    pub fn is_next(&self) -> bool {
+        self.connection.turn() == self.turn
+    }
+
     /// Answers that it was done.
     pub fn ok(self) {
         self.answer(|out| encode::simple(out, "OK"));

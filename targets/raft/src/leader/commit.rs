@@ -36,7 +36,7 @@ impl Raft {
             }
             let mut state = self.state.borrow_mut();
             while let Some(batch) = pop_ready(&mut state, term) {
-                finish(&mut state, batch);
+                self.finish(&mut state, term, batch);
             }
             drop(state);
             self.work.set(());
@@ -74,7 +74,7 @@ impl Raft {
                     .iter()
                     .filter(|batch| batch.lsn <= counted)
                 {
-                    batch.quorum.vote(self.me, Verdict::Accept);
+                    batch.vote(self.me, Verdict::Accept);
                 }
             }
             self.wal
@@ -84,32 +84,44 @@ impl Raft {
             counted = self.wal.durable().get();
         }
     }
+
+    /// Commits, applies and answers a batch that a majority holds.
+    fn finish(&self, state: &mut State, term: Term, done: InFlight) {
+        let InFlight {
+            batch,
+            ops,
+            last,
+            began,
+            ..
+        } = done;
+        // The batch is of the current term, so everything before it is committed with it.
+        state.commit = state.commit.max(last);
+        if let Some(leading) = state.leading(term) {
+            leading.settled = true;
+            leading.confirmed = leading.confirmed.max(Some(began));
+        }
+        let store = &mut state.store;
+        let mut entries = batch.iter().flat_map(|batch| batch.entries());
+        let mut changed = None;
+        for op in ops {
+            let entry = op.has_entry().then(|| entries.next());
+            let entry = entry.map(|entry| entry.expect("every change has its entry"));
+            match op {
+                Op::Write(ticket) => {
+                    ticket.answer(|reply| store.apply(entry.unwrap_or_default(), reply))
+                }
+                Op::Read(query, ticket) => ticket.answer(|reply| store.query(&query, reply)),
+                Op::Members(ticket) => changed = Some(ticket),
+            }
+        }
+        state.applied = state.applied.max(last);
+        if let Some(ticket) = changed {
+            self.changed(state, ticket);
+        }
+    }
 }
 
 fn pop_ready(state: &mut State, term: Term) -> Option<InFlight> {
     let in_flight = &mut state.leading(term)?.in_flight;
     in_flight.pop_front_if(|batch| batch.quorum.decided() == Some(Outcome::Ready))
-}
-
-/// Commits, applies and answers a batch that a majority holds.
-fn finish(
-    state: &mut State,
-    InFlight {
-        batch, ops, last, ..
-    }: InFlight,
-) {
-    // The batch is of the current term, so everything before it is committed with it.
-    state.commit = state.commit.max(last);
-    let store = &mut state.store;
-    let mut entries = batch.iter().flat_map(|batch| batch.entries());
-    for op in ops {
-        match op {
-            Op::Write(ticket) => {
-                let entry = entries.next().expect("every change has its entry");
-                ticket.answer(|reply| store.apply(entry, reply));
-            }
-            Op::Read(query, ticket) => ticket.answer(|reply| store.query(&query, reply)),
-        }
-    }
-    state.applied = state.applied.max(last);
 }

@@ -4,9 +4,11 @@ use std::rc::Rc;
 
 use depfast::{QuorumEvent, Verdict};
 
-use super::InFlight;
+use super::{InFlight, Leading};
+use crate::membership::Group;
 use crate::replica::Raft;
 use crate::state::State;
+use crate::storage::Lsn;
 use crate::types::Term;
 
 /// Batches in flight at the same time. While as many are, requests gather into one larger batch, which costs less per
@@ -20,7 +22,7 @@ impl Raft {
                 .wait("requests", |()| {
                     let mut state = self.state.borrow_mut();
                     state.leading(term).is_none_or(|leading| {
-                        !leading.gathered_ops.is_empty() && leading.in_flight.len() < WINDOW
+                        !leading.gathered_ops.is_empty() && leading.may_launch()
                     })
                 })
                 .await;
@@ -32,6 +34,16 @@ impl Raft {
         }
     }
 
+    /// Begins a round without requests, unless as many are under way anyway.
+    pub(super) fn launch_if_room(self: &Rc<Self>, state: &mut State, term: Term) {
+        if state
+            .leading(term)
+            .is_some_and(|leading| leading.may_launch())
+        {
+            self.launch(state, term);
+        }
+    }
+
     /// Sends what was gathered on its way to the log file and to all peers.
     pub(super) fn launch(self: &Rc<Self>, state: &mut State, term: Term) {
         let next = state.log.last().next();
@@ -39,31 +51,43 @@ impl Raft {
             return;
         };
         let ops = std::mem::take(&mut leading.gathered_ops);
-        let quorum = QuorumEvent::majority(&self.env, self.group_size());
         let gathered = &mut leading.gathered;
         let batch = (!gathered.is_empty()).then(|| gathered.finish(term, next));
         leading.round += 1;
         let round = leading.round;
-        let mut lsn = self.wal.durable().get();
-        if let Some(batch) = &batch {
-            lsn = self.append(state, batch.clone());
-        } else {
-            quorum.vote(self.me, Verdict::Accept);
+        let lsn = match &batch {
+            Some(batch) => self.append(state, batch.clone()),
+            None => Lsn::default(),
+        };
+        // A batch that changes the members already counts by the new ones.
+        let voters = Group::clone(state.membership.group());
+        let in_flight = InFlight {
+            batch,
+            ops,
+            last: state.log.last(),
+            round,
+            began: self.env.now(),
+            lsn,
+            quorum: QuorumEvent::majority(&self.env, voters.len()),
+            voters,
+        };
+        if lsn == Lsn::default() {
+            in_flight.vote(self.me, Verdict::Accept);
         }
-        let last = state.log.last();
-        if let Some(leading) = state.leading(term) {
-            leading.in_flight.push_back(InFlight {
-                batch,
-                ops,
-                last,
-                round,
-                lsn,
-                quorum,
-            });
-        }
-        for peer in &self.peers {
-            self.send_entries(state, *peer);
+        let Some(leading) = state.leading(term) else {
+            return;
+        };
+        leading.in_flight.push_back(in_flight);
+        let peers: Vec<_> = leading.peers.keys().copied().collect();
+        for peer in peers {
+            self.send_entries(state, peer);
         }
         self.work.set(());
+    }
+}
+
+impl Leading {
+    fn may_launch(&self) -> bool {
+        self.in_flight.len() < WINDOW && self.successor.is_none()
     }
 }

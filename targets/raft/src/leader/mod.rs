@@ -9,17 +9,22 @@
 //! among the changes when the batch's quorum is ready: every member of that quorum has answered a message that was sent
 //! after the question came, so this replica still led then. A batch of questions alone is a round of heartbeats.
 
+mod change;
 mod commit;
 mod gather;
 mod heartbeat;
+mod lease;
 mod progress;
+mod transfer;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use depfast::{QuorumEvent, Verdict};
+use depfast::{Instant, QuorumEvent, Verdict};
 use kv::{Command, Query, Refusal, Ticket};
 
+use crate::config::Member;
+use crate::membership::{self, Group};
 use crate::replica::Raft;
 use crate::state::{Standing, State};
 use crate::storage::{Batch, BatchBuilder, Lsn};
@@ -32,17 +37,39 @@ const GATHERED_OPS: usize = 1 << 16;
 
 /// What only a leader has.
 pub(crate) struct Leading {
+    since: Instant,
     gathered: BatchBuilder,
     gathered_ops: Vec<Op>,
     in_flight: VecDeque<InFlight>,
+    /// Every other voter, and who learns to be one.
     peers: BTreeMap<ReplicaId, Progress>,
     round: u64,
+    /// Whether an entry of its own term is committed, and with it all earlier ones.
+    settled: bool,
+    /// When the latest round began that a majority has answered.
+    confirmed: Option<Instant>,
+    /// Whether another was told to stand for election in this term; then the lease means nothing any more.
+    lease_is_lost: bool,
+    /// Who is to take over.
+    successor: Option<ReplicaId>,
+    /// Whether a change of the members is under way.
+    changing: Option<Change>,
+}
+
+/// A change of the members before it is committed.
+enum Change {
+    /// A new member is being sent what it lacks.
+    Learns(ReplicaId),
+    /// It is in the log, or will be with the next batch.
+    Proposed,
 }
 
 /// A client's request, in its place.
 pub(crate) enum Op {
     /// The next entry of the batch.
     Write(Ticket),
+    /// The next entry of the batch, which changes the members.
+    Members(Ticket),
     /// A question about the store as it is here.
     Read(Query, Ticket),
 }
@@ -55,9 +82,20 @@ struct InFlight {
     /// What a member must hold, and must have answered, to count.
     last: LogIndex,
     round: u64,
+    began: Instant,
     /// When the leader itself counts.
     lsn: Lsn,
+    /// Whose answers count.
+    voters: Group,
     quorum: QuorumEvent,
+}
+
+impl InFlight {
+    fn vote(&self, member: ReplicaId, verdict: Verdict) {
+        if self.voters.contains_key(&member) {
+            self.quorum.vote(member, verdict);
+        }
+    }
 }
 
 impl Leading {
@@ -77,22 +115,34 @@ impl Leading {
         self.gather(Op::Write(ticket))
     }
 
+    /// Adds the entry that sets the members.
+    fn gather_members(&mut self, group: &BTreeMap<ReplicaId, Member>, ticket: Ticket) -> bool {
+        self.gathered.push(|entry| membership::encode(group, entry));
+        self.gather(Op::Members(ticket))
+    }
+
+    /// Whether a replica that is no member is being taught to become one.
+    pub(crate) fn teaches(&self, id: ReplicaId) -> bool {
+        matches!(self.changing, Some(Change::Learns(learner)) if learner == id)
+    }
+
     /// Refuses everything that waits, because leadership is lost.
-    pub(crate) fn abandon(self, me: ReplicaId, peers: &[ReplicaId]) {
+    pub(crate) fn abandon(self) {
+        let next = self.successor;
         for op in self.gathered_ops {
             // These never entered the log.
-            op.into_ticket().refuse(Refusal::NotLeader(None));
+            op.into_ticket().refuse(Refusal::NotLeader(next));
         }
         for batch in self.in_flight {
+            // Whoever waits for it wakes up and sees that it leads no more.
+            for member in batch.voters.keys() {
+                batch.quorum.vote(*member, Verdict::Reject);
+            }
             for op in batch.ops {
                 match op {
-                    Op::Write(ticket) => ticket.refuse(Refusal::Unknown),
-                    Op::Read(_, ticket) => ticket.refuse(Refusal::NotLeader(None)),
+                    Op::Write(ticket) | Op::Members(ticket) => ticket.refuse(Refusal::Unknown),
+                    Op::Read(_, ticket) => ticket.refuse(Refusal::NotLeader(next)),
                 }
-            }
-            // Whoever waits for it wakes up and sees that it leads no more.
-            for member in peers.iter().chain([&me]) {
-                batch.quorum.vote(*member, Verdict::Reject);
             }
         }
     }
@@ -101,7 +151,7 @@ impl Leading {
 impl Op {
     fn into_ticket(self) -> Ticket {
         match self {
-            Self::Write(ticket) | Self::Read(_, ticket) => ticket,
+            Self::Write(ticket) | Self::Members(ticket) | Self::Read(_, ticket) => ticket,
         }
     }
 }
@@ -112,16 +162,21 @@ impl Raft {
         let term = state.term();
         let now = self.env.now();
         let next = state.log.last().next();
+        let others = state.membership.group().keys().filter(|id| **id != self.me);
         let mut leading = Leading {
+            since: now,
             gathered: BatchBuilder::default(),
             gathered_ops: Vec::new(),
             in_flight: VecDeque::new(),
-            peers: self
-                .peers
-                .iter()
+            peers: others
                 .map(|peer| (*peer, Progress::new(next, now)))
                 .collect(),
             round: 0,
+            settled: false,
+            confirmed: None,
+            lease_is_lost: false,
+            successor: None,
+            changing: None,
         };
         // Entries of earlier terms are committed only through one of this term.
         leading.gathered.push(|_empty| {});

@@ -17,12 +17,9 @@ use crate::types::{LogIndex, ReplicaId, Term};
 
 /// Unanswered messages with entries per peer.
 const WINDOW: usize = 4;
-/// How many bytes of entries one message carries, if they do not come in a larger batch.
-const MESSAGE_BYTES: usize = 1 << 20;
-
 pub(super) struct Progress {
     /// It holds everything up to here.
-    matched: LogIndex,
+    pub(super) matched: LogIndex,
     /// What to send next.
     next: LogIndex,
     /// The latest round it has answered.
@@ -38,6 +35,8 @@ pub(super) struct Progress {
     /// Whether what it is to be sent next is being read from the log file.
     fetching: bool,
     pub(super) heard: Instant,
+    /// Whether it was sent anything since the latest heartbeat began.
+    pub(super) told_in_beat: bool,
 }
 
 impl Progress {
@@ -52,6 +51,7 @@ impl Progress {
             probing: false,
             fetching: false,
             heard: now,
+            told_in_beat: false,
         }
     }
 
@@ -110,7 +110,7 @@ impl Raft {
                 return;
             }
             let next = progress.next;
-            let batches = match state.log.since(next, MESSAGE_BYTES) {
+            let batches = match state.log.since(next, self.message_bytes) {
                 Stretch::Here(batches) => batches,
                 Stretch::OnDisk(extent) => {
                     self.fetch_and_send(state, peer, extent);
@@ -208,6 +208,7 @@ impl Raft {
             return Sent::No;
         }
         progress.told = round;
+        progress.told_in_beat = true;
         if let Some(batch) = batches.last() {
             progress.next = batch.last().next();
             progress.unanswered += 1;
@@ -236,7 +237,11 @@ impl Raft {
             return;
         }
         let Some(Leading {
-            peers, in_flight, ..
+            peers,
+            in_flight,
+            successor,
+            changing,
+            ..
         }) = state.leading(term)
         else {
             return;
@@ -249,8 +254,15 @@ impl Raft {
         let go_on = progress.note(attempt, reply.held);
         for batch in in_flight {
             if batch.last <= progress.matched && batch.round <= progress.answered {
-                batch.quorum.vote(peer, Verdict::Accept);
+                batch.vote(peer, Verdict::Accept);
             }
+        }
+        if *successor == Some(peer) || changing.is_some() {
+            self.work.set(());
+        }
+        #[cfg(feature = "mutations")]
+        if self.mutates(crate::Mutation::CommitOldTerm) {
+            self.commit_whatever_a_majority_holds(&mut state);
         }
         if go_on {
             self.send_entries(&mut state, peer);
@@ -264,6 +276,23 @@ impl Raft {
             .and_then(|leading| leading.peers.get_mut(&peer));
         if let Some(progress) = progress.filter(|progress| progress.attempt == attempt) {
             progress.begin_anew(progress.matched.next());
+        }
+    }
+}
+
+#[cfg(feature = "mutations")]
+impl Raft {
+    fn commit_whatever_a_majority_holds(&self, state: &mut State) {
+        let (own, term) = (state.log.last(), state.term());
+        let Some(leading) = state.leading(term) else {
+            return;
+        };
+        let mut held: Vec<_> = leading.peers.values().map(|peer| peer.matched).collect();
+        held.push(own);
+        held.sort_unstable();
+        let majority = held[(held.len() - 1) / 2];
+        if state.log.term_at(majority).is_some_and(|at| at < term) {
+            state.commit = state.commit.max(majority);
         }
     }
 }

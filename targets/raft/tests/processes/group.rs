@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use depfast_raft::{Config, Durability, Member, ReplicaId, Timing, serve};
+use depfast_raft::{Config, Member, ReplicaId, Timing, serve};
 use tempfile::TempDir;
 
 use crate::client::Client;
@@ -36,15 +36,11 @@ pub(crate) fn become_replica_if_asked() {
             client: client.into(),
         }
     };
+    let members = (0..).map(ReplicaId).zip(words.map(member)).collect();
     let config = Config {
-        id,
-        members: (0..).map(ReplicaId).zip(words.map(member)).collect(),
-        peer_listen: None,
-        client_listen: None,
-        data_dir,
-        durability: Durability::Fsync,
         timing: Timing::new(Duration::from_millis(300), Duration::from_millis(30)),
         log_memory: 1000,
+        ..Config::new(id, members, data_dir)
     };
     match serve(config) {
         Ok(()) => std::process::exit(0),

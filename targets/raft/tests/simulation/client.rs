@@ -30,7 +30,7 @@ pub(crate) struct Client {
 }
 
 /// How a request ended.
-enum Answer {
+pub(crate) enum Answer {
     Ok,
     Value(Option<u64>),
     /// It had no effect; perhaps another member knows better.
@@ -88,7 +88,7 @@ impl Client {
     }
 
     /// Writes `value`, or reads.
-    async fn ask(&self, stream: &Stream, key: u64, value: Option<u64>) -> Answer {
+    pub(crate) async fn ask(&self, stream: &Stream, key: u64, value: Option<u64>) -> Answer {
         let invoked = moment(self.env.now());
         let place = self
             .history
@@ -188,6 +188,7 @@ fn understand(reply: &Reply<'_>) -> Answer {
             ErrorReply::Moved { address, .. } => Answer::Refused(Some(address.to_owned())),
             ErrorReply::ClusterDown => Answer::Refused(None),
             ErrorReply::Other(text) if text.starts_with(b"UNKNOWN") => Answer::Unknown,
+            ErrorReply::Other(text) if text.starts_with(b"TRYAGAIN") => Answer::Refused(None),
             ErrorReply::Other(text) => panic!("unexpected error {}", text.escape_ascii()),
         },
         other => panic!("unexpected reply {other:?}"),

@@ -7,25 +7,64 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use depfast::sim::Sim;
-use depfast_raft::{Config, Durability, Member, Raft, ReplicaId, Timing};
-use kv::{Front, Limits, Replica, Role, Status};
+use depfast_raft::config::{LOG_MEMORY, MESSAGE_BYTES};
+use depfast_raft::{Config, Member, Mutation, Raft, Reads, ReplicaId, Timing};
+use kv::{Command, Front, Op, Limits, Replica, Role, Status, Store};
+
+/// How the replicas of a group are set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) size: u32,
+    pub(crate) log_memory: usize,
+    pub(crate) message_bytes: usize,
+    pub(crate) reads: Reads,
+    pub(crate) mutation: Option<Mutation>,
+}
+
+impl Setup {
+    pub(crate) fn of(size: u32) -> Self {
+        Self {
+            size,
+            log_memory: LOG_MEMORY,
+            message_bytes: MESSAGE_BYTES,
+            reads: Reads::Quorum,
+            mutation: None,
+        }
+    }
+
+    /// The groups of random lives: of every size, with every kind of read; some forget what lies in their files and have
+    /// to read it again for whoever lags, some send entries one batch at a time.
+    pub(crate) fn varied(seed: u64) -> Self {
+        let pick = |of: &[usize], nth: u64| of[usize::try_from(nth).unwrap() % of.len()];
+        Self {
+            size: u32::try_from(pick(&[3, 5, 3, 7, 3, 5], seed)).unwrap(),
+            log_memory: pick(&[8 << 10, 1 << 20], seed),
+            message_bytes: pick(&[MESSAGE_BYTES, MESSAGE_BYTES, 1], seed),
+            reads: if seed % 4 < 2 {
+                Reads::Lease
+            } else {
+                Reads::Quorum
+            },
+            mutation: None,
+        }
+    }
+}
 
 /// Replicas by name, and those that run.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) sim: Sim,
     pub(crate) ids: Vec<ReplicaId>,
-    log_memory: usize,
+    setup: Setup,
     running: Rc<RefCell<BTreeMap<ReplicaId, Rc<Raft>>>>,
 }
 
 impl Cluster {
-    pub(crate) fn start(sim: &Sim, size: u32, log_memory: usize) -> Self {
-        let ids = (1..=size).map(ReplicaId).collect();
+    pub(crate) fn start(sim: &Sim, setup: Setup) -> Self {
         let cluster = Self {
             sim: sim.clone(),
-            ids,
-            log_memory,
+            ids: (1..=setup.size).map(ReplicaId).collect(),
+            setup,
             running: Rc::default(),
         };
         for id in &cluster.ids {
@@ -77,11 +116,24 @@ impl Cluster {
             .collect()
     }
 
+    pub(crate) fn replica(&self, id: ReplicaId) -> Rc<Raft> {
+        Rc::clone(&self.running.borrow()[&id])
+    }
+
     pub(crate) fn statuses(&self) -> Vec<Status> {
         self.running()
             .iter()
             .map(|(_, raft)| raft.status())
             .collect()
+    }
+
+    /// Who leads the latest term that has a leader.
+    pub(crate) fn leader(&self) -> Option<ReplicaId> {
+        let leaders = self.statuses().into_iter();
+        leaders
+            .filter(|status| status.role == Role::Leader)
+            .max_by_key(|status| status.term)
+            .map(|status| status.id)
     }
 
     /// All run, one leads, all others follow it and have applied what it has committed.
@@ -101,15 +153,31 @@ impl Cluster {
             peer: format!("{id}:7000"),
             client: Self::client_address(*id),
         };
+        let members = self.ids.iter().map(|id| (*id, member(id))).collect();
         Config {
-            id,
-            members: self.ids.iter().map(|id| (*id, member(id))).collect(),
-            peer_listen: None,
-            client_listen: None,
-            data_dir: PathBuf::new(),
-            durability: Durability::Fsync,
             timing: Timing::new(Duration::from_millis(150), Duration::from_millis(20)),
-            log_memory: self.log_memory,
+            log_memory: self.setup.log_memory,
+            message_bytes: self.setup.message_bytes,
+            reads: self.setup.reads,
+            mutation: self.setup.mutation,
+            ..Config::new(id, members, PathBuf::new())
         }
+    }
+}
+
+/// What a store is, in a number.
+pub(crate) fn digest(store: &Store) -> u32 {
+    let mut digest = crc32fast::Hasher::new();
+    for chunk in store.snapshot() {
+        digest.update(&chunk);
+    }
+    digest.finalize()
+}
+
+/// The value that an entry writes.
+pub(crate) fn value_of(entry: &[u8]) -> Option<u64> {
+    match Command::decode(entry)?.op {
+        Op::Set { value, .. } => std::str::from_utf8(value).ok()?.parse().ok(),
+        _ => None,
     }
 }

@@ -1,23 +1,70 @@
 //! What goes wrong, at random.
 
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use depfast::sim::{DiskFault, DiskSpeed, Link};
 use depfast::{Env, Rng};
 use depfast_raft::ReplicaId;
-use kv::{Role, Status};
 
 use crate::cluster::Cluster;
 
 pub(crate) struct Faults {
-    pub(crate) cluster: Cluster,
-    pub(crate) env: Env,
-    pub(crate) rng: Rng,
+    cluster: Cluster,
+    env: Env,
+    rng: Rng,
     /// Whether disks may forget what they were told to flush: no protocol survives that.
-    pub(crate) disks_lie: bool,
+    disks_lie: bool,
+    tally: Rc<RefCell<Tally>>,
+}
+
+/// How often what went wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    crashes: u64,
+    partitions: u64,
+    bad_links: u64,
+    bad_disks: u64,
+    transfers: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.crashes += other.crashes;
+        self.partitions += other.partitions;
+        self.bad_links += other.bad_links;
+        self.bad_disks += other.bad_disks;
+        self.transfers += other.transfers;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "crashes {} partitions {} bad links {} bad disks {} transfers {}",
+            self.crashes, self.partitions, self.bad_links, self.bad_disks, self.transfers
+        )
+    }
 }
 
 impl Faults {
+    pub(crate) fn new(cluster: &Cluster, disks_lie: bool) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            env: cluster.sim.env(),
+            rng: cluster.sim.rng(),
+            disks_lie,
+            tally: Rc::default(),
+        }
+    }
+
+    pub(crate) fn tally(&self) -> Rc<RefCell<Tally>> {
+        Rc::clone(&self.tally)
+    }
+
     /// Something new goes wrong, or right, every few hundred milliseconds.
     pub(crate) async fn run(mut self) {
         if self.disks_lie {
@@ -39,7 +86,7 @@ impl Faults {
     fn happen(&mut self) {
         let sim = self.cluster.sim.clone();
         let victim = self.victim();
-        match self.rng.below(0..12) {
+        match self.rng.below(0..13) {
             0 | 1 => self.crash(victim),
             2 if self.rng.chance(0.3) => {
                 for id in self.cluster.ids.clone() {
@@ -54,27 +101,23 @@ impl Faults {
                     .copied()
                     .filter(|_| self.rng.chance(0.4))
                     .collect();
-                sim.partition(&island);
+                self.part(&island);
             }
-            10 | 11 => {
-                // Clients still reach a leader that its peers do not.
-                let leads = |status: &Status| status.role == Role::Leader;
-                let leader = self.cluster.statuses().into_iter().find(leads);
-                sim.partition(
-                    &leader
-                        .map(|leader| leader.id)
-                        .into_iter()
-                        .collect::<Vec<_>>(),
-                );
-            }
+            // Clients still reach a leader that its peers do not.
+            10 | 11 => self.part(&Vec::from_iter(self.cluster.leader())),
             4 => sim.partition(&[]),
-            5 => sim.set_default_link(self.link()),
+            5 => {
+                self.tally.borrow_mut().bad_links += 1;
+                sim.set_default_link(self.link());
+            }
             6 => {
+                self.tally.borrow_mut().bad_links += 1;
                 let other = self.victim();
                 sim.set_link(victim, other, self.link());
             }
             7 => sim.reset_links(),
             8 => {
+                self.tally.borrow_mut().bad_disks += 1;
                 let slow = Duration::from_millis(self.rng.below(1..80));
                 sim.set_disk_speed(
                     victim,
@@ -84,8 +127,10 @@ impl Faults {
                     },
                 );
             }
+            12 => self.transfer(victim),
             _ if !self.disks_lie => {
                 // The replica stops at its next write; whoever restarts it has a new disk controller.
+                self.tally.borrow_mut().bad_disks += 1;
                 sim.set_disk_fault(
                     victim,
                     if self.rng.chance(0.5) {
@@ -100,12 +145,29 @@ impl Faults {
         }
     }
 
+    fn part(&self, island: &[ReplicaId]) {
+        self.tally.borrow_mut().partitions += 1;
+        self.cluster.sim.partition(island);
+    }
+
+    fn transfer(&self, to: ReplicaId) {
+        let Some(leader) = self.cluster.leader() else {
+            return;
+        };
+        self.tally.borrow_mut().transfers += 1;
+        let raft = self.cluster.replica(leader);
+        self.env.spawn(async move {
+            raft.hand_over(Some(to)).await;
+        });
+    }
+
     fn victim(&mut self) -> ReplicaId {
         let ids = &self.cluster.ids;
         ids[usize::try_from(self.rng.below(0..ids.len() as u64)).unwrap()]
     }
 
     fn crash(&mut self, id: ReplicaId) {
+        self.tally.borrow_mut().crashes += 1;
         self.cluster.crash(id);
         self.restart_later(id);
     }
