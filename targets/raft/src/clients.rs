@@ -1,10 +1,12 @@
 //! The replica as its clients see it.
 
-use kv::{Command, MemberChange, MemberInfo, Query, Refusal, Replica, Status, Ticket};
+use kv::{Command, MemberChange, MemberInfo, Query, Refusal, Replica, Role, Status, Ticket};
 
+use crate::config::Member;
 use crate::leader::{Leading, Op};
 use crate::replica::Raft;
 use crate::state::Standing;
+use crate::types::ReplicaId;
 
 impl Raft {
     /// Has a leader with room gather a request; `gather` says whether it is the first of its batch.
@@ -60,10 +62,25 @@ impl Replica for Raft {
         self.change(change, ticket);
     }
 
+    fn transfer(&self, to: Option<ReplicaId>, ticket: Ticket) {
+        let (role, leader) = {
+            let state = self.state.borrow();
+            (state.role(), state.leader)
+        };
+        match self.this.upgrade() {
+            Some(this) if role == Role::Leader => {
+                ticket.ok();
+                self.env.spawn(async move {
+                    this.hand_over(to).await;
+                });
+            }
+            _ => ticket.refuse(Refusal::NotLeader(leader)),
+        }
+    }
+
     fn members(&self) -> Vec<MemberInfo> {
-        let state = self.state.borrow();
-        let group = state.membership.group();
-        let info = |(id, member): (&crate::ReplicaId, &crate::Member)| MemberInfo {
+        let group = self.group.borrow();
+        let info = |(id, member): (&ReplicaId, &Member)| MemberInfo {
             id: *id,
             peer: member.peer.clone(),
             client: member.client.clone(),

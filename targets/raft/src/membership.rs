@@ -45,14 +45,6 @@ impl Membership {
         self.group().contains_key(&id)
     }
 
-    /// How a member is reached that belongs, or lately belonged, to the group.
-    pub(crate) fn find(&self, id: ReplicaId) -> Option<&Member> {
-        self.groups
-            .iter()
-            .rev()
-            .find_map(|(_, group)| group.get(&id))
-    }
-
     /// Takes note of the changes in a batch; says whether there were any.
     pub(crate) fn note(&mut self, batch: &Batch) -> bool {
         let before = self.groups.len();
@@ -74,6 +66,7 @@ impl Membership {
     }
 
     /// The group in force at `index`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for snapshots"))]
     pub(crate) fn group_at(&self, index: LogIndex) -> &Group {
         let at = self.groups.iter().rev().find(|(at, _)| *at <= index);
         &at.unwrap_or(&self.groups[0]).1
@@ -126,6 +119,7 @@ fn take_text(bytes: &mut &[u8]) -> Option<String> {
 }
 
 /// The members as a snapshot keeps them.
+#[cfg_attr(not(test), expect(dead_code, reason = "for snapshots"))]
 pub(crate) fn to_bytes(group: &BTreeMap<ReplicaId, Member>) -> Bytes {
     let mut bytes = BytesMut::new();
     encode(group, &mut bytes);

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use depfast::{Responder, Service};
 
+use crate::membership::Group;
 use crate::message::{APPEND, TIMEOUT_NOW, VOTE};
 use crate::mutation::Mutation;
 use crate::replica::Raft;
@@ -72,6 +73,7 @@ impl Raft {
 
     /// Makes the connections fit the members, after the members have changed.
     pub(crate) fn connect_members(&self, state: &State) {
+        self.group.replace(Group::clone(state.membership.group()));
         let everybody = state.membership.everybody();
         let connected = self.rpc.peers();
         for (id, member) in everybody.iter().filter(|(id, _)| **id != self.me) {

@@ -10,7 +10,7 @@ use depfast::{Endpoint, Env, Responder, Rpc, ValueEvent};
 use kv::Store;
 
 use crate::config::{Config, Reads, Timing};
-use crate::membership::{self, Membership};
+use crate::membership::{self, Group, Membership};
 use crate::mutation::Mutation;
 use crate::peers::Peers;
 use crate::snapshot;
@@ -37,8 +37,12 @@ pub struct Raft {
     mutation: Option<Mutation>,
     pub(crate) rpc: Rpc,
     pub(crate) wal: Rc<Wal>,
+    #[expect(dead_code, reason = "written next")]
     pub(crate) snapshots: Rc<Snapshots>,
     pub(crate) state: RefCell<State>,
+    /// The members, apart from the state: the clients' side asks for them when it is told of a leader, in the middle of
+    /// a step.
+    pub(crate) group: RefCell<Group>,
     /// Is set when coroutines of the leader may find work, or that they lead no more.
     pub(crate) work: ValueEvent<()>,
     /// Is set when the commit index of a follower has moved.
@@ -109,6 +113,7 @@ impl Raft {
             rpc,
             wal,
             snapshots,
+            group: RefCell::new(Group::clone(state.membership.group())),
             state: RefCell::new(state),
             work: ValueEvent::new(env, ()),
             committed: ValueEvent::new(env, ()),

@@ -108,7 +108,7 @@ impl Raft {
             let entry = entry.map(|entry| entry.expect("every change has its entry"));
             match op {
                 Op::Write(ticket) => {
-                    ticket.answer(|reply| store.apply(entry.unwrap_or_default(), reply))
+                    ticket.answer(|reply| store.apply(entry.unwrap_or_default(), reply));
                 }
                 Op::Read(query, ticket) => ticket.answer(|reply| store.query(&query, reply)),
                 Op::Members(ticket) => changed = Some(ticket),

@@ -37,7 +37,6 @@ const GATHERED_OPS: usize = 1 << 16;
 
 /// What only a leader has.
 pub(crate) struct Leading {
-    since: Instant,
     gathered: BatchBuilder,
     gathered_ops: Vec<Op>,
     in_flight: VecDeque<InFlight>,
@@ -164,7 +163,6 @@ impl Raft {
         let next = state.log.last().next();
         let others = state.membership.group().keys().filter(|id| **id != self.me);
         let mut leading = Leading {
-            since: now,
             gathered: BatchBuilder::default(),
             gathered_ops: Vec::new(),
             in_flight: VecDeque::new(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use depfast::sim::Sim;
 use depfast_raft::config::{LOG_MEMORY, MESSAGE_BYTES};
 use depfast_raft::{Config, Member, Mutation, Raft, Reads, ReplicaId, Timing};
-use kv::{Command, Front, Op, Limits, Replica, Role, Status, Store};
+use kv::{Command, Front, Limits, Op, Replica, Role, Status, Store};
 
 /// How the replicas of a group are set up.
 #[derive(Clone, Debug)]
