@@ -14,7 +14,7 @@ use crate::invariants::Invariants;
 
 const KEYS: u64 = 3;
 const CLIENTS: u32 = 6;
-const FAULTY: Duration = Duration::from_secs(4);
+const FAULTY: Duration = Duration::from_millis(2500);
 const SLICE: Duration = Duration::from_millis(50);
 const HEALING: Duration = Duration::from_secs(10);
 
