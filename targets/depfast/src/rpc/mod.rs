@@ -184,6 +184,19 @@ impl Rpc {
     }
 }
 
+impl Rpc {
+    /// Tells a peer something that needs no answer; it may be lost, as a network may lose it.
+    pub fn cast(&self, to: NodeId, method: u8, body: Vec<Bytes>) {
+        // Calls are numbered from one, so an answer to this is an answer to nothing.
+        let header = Header {
+            kind: Kind::Request,
+            method,
+            id: 0,
+        };
+        let _lost = self.0.send(to, header, body);
+    }
+}
+
 impl Inner {
     fn call(
         &self,

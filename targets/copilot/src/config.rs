@@ -1,0 +1,196 @@
+//! Who the members are, how patient they are, what a reply promises.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::core::ReplicaId;
+
+/// One replica and its group.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which member this replica is.
+    pub id: ReplicaId,
+    /// All members, this one included. The first is pilot and the second copilot until a replica fails.
+    pub members: BTreeMap<ReplicaId, Member>,
+    /// Where to listen for peers; the address in `members` unless it differs.
+    pub peer_listen: Option<String>,
+    /// Where to listen for clients; the address in `members` unless it differs.
+    pub client_listen: Option<String>,
+    /// Where the log file lies.
+    pub data_dir: PathBuf,
+    /// What an acknowledged write has survived.
+    pub durability: Durability,
+    /// How patient the replica is.
+    pub timing: Timing,
+}
+
+/// How a member is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Where its peers reach it, `host:port`.
+    pub peer: String,
+    /// Where clients reach it, `host:port`.
+    pub client: String,
+}
+
+/// What an acknowledged write has survived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It is on stable storage of a majority.
+    #[default]
+    Fsync,
+    /// It is in the memory of a majority, as in the papers; a replica that restarts has forgotten everything, its votes
+    /// included, so it must not come back to a group that is alive.
+    Memory,
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fsync => "fsync",
+            Self::Memory => "memory",
+        })
+    }
+}
+
+impl FromStr for Durability {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text {
+            "fsync" => Ok(Self::Fsync),
+            "memory" => Ok(Self::Memory),
+            other => Err(ConfigError::Durability(other.to_owned())),
+        }
+    }
+}
+
+/// How patient a replica is. The defaults are the paper's, where it names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// A pilot that has proposed waits this long for the other one's proposal before it proposes again (ping-pong
+    /// batching).
+    pub batching: Duration,
+    /// How long a decided entry waits for undecided ones of the other log before its pilot takes those over.
+    pub takeover: Duration,
+    /// How long a pilot waits for a fast quorum when it has a regular one.
+    pub fast_path: Duration,
+    /// How often a replica says that it lives.
+    pub heartbeat: Duration,
+    /// A pilot that is silent for this long loses its role.
+    pub suspicion: Duration,
+    /// After this long without a result a command is sent to both pilots again.
+    pub retry: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            batching: Duration::from_millis(1),
+            takeover: Duration::from_millis(10),
+            fast_path: Duration::from_millis(2),
+            heartbeat: Duration::from_millis(100),
+            suspicion: Duration::from_secs(1),
+            retry: Duration::from_millis(100),
+        }
+    }
+}
+
+/// What cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The replica is not in its own group.
+    #[error("{0} is not among the members")]
+    NotAMember(ReplicaId),
+    /// The group has no two pilots and a majority without one of them.
+    #[error("a group of {0} replicas; expected an odd number from 3 on, such as 3, 5 or 7")]
+    Size(usize),
+    /// Heartbeats and suspicion do not go together.
+    #[error("a suspicion after {suspicion:?} must be at least three heartbeats of {heartbeat:?}")]
+    Timing {
+        /// When a silent pilot loses its role.
+        suspicion: Duration,
+        /// The heartbeat.
+        heartbeat: Duration,
+    },
+    /// A time that must not be zero.
+    #[error("the {0} time is zero; expected a time such as 10ms")]
+    Zero(&'static str),
+    /// Not a kind of durability.
+    #[error("unknown durability `{0}` (known: fsync, memory)")]
+    Durability(String),
+}
+
+impl Config {
+    /// Refuses what cannot work.
+    ///
+    /// # Errors
+    ///
+    /// Says what cannot work.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let size = self.members.len();
+        if !self.members.contains_key(&self.id) {
+            return Err(ConfigError::NotAMember(self.id));
+        }
+        if size < 3 || size.is_multiple_of(2) {
+            return Err(ConfigError::Size(size));
+        }
+        let timing = &self.timing;
+        let times = [
+            ("takeover", timing.takeover),
+            ("heartbeat", timing.heartbeat),
+            ("retry", timing.retry),
+        ];
+        if let Some((name, _)) = times.iter().find(|(_, time)| time.is_zero()) {
+            return Err(ConfigError::Zero(name));
+        }
+        if timing.suspicion < timing.heartbeat * 3 {
+            return Err(ConfigError::Timing {
+                suspicion: timing.suspicion,
+                heartbeat: timing.heartbeat,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(members: u32) -> Config {
+        let member = |id| {
+            let member = Member {
+                peer: format!("a:{id}"),
+                client: format!("b:{id}"),
+            };
+            (ReplicaId(id), member)
+        };
+        Config {
+            id: ReplicaId(1),
+            members: (1..=members).map(member).collect(),
+            peer_listen: None,
+            client_listen: None,
+            data_dir: PathBuf::new(),
+            durability: Durability::Fsync,
+            timing: Timing::default(),
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_nonsense_is_not() {
+        assert_eq!(config(3).validate(), Ok(()));
+        assert_eq!(config(4).validate(), Err(ConfigError::Size(4)));
+        assert_eq!(
+            config(0).validate(),
+            Err(ConfigError::NotAMember(ReplicaId(1)))
+        );
+        let mut hasty = config(5);
+        hasty.timing.suspicion = Duration::from_millis(200);
+        assert!(hasty.validate().is_err());
+        assert!("sometimes".parse::<Durability>().is_err());
+    }
+}

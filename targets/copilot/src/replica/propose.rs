@@ -1,0 +1,112 @@
+//! How a pilot makes entries of its commands: ping-pong batching.
+//!
+//! The two pilots take turns. Whoever has just seen the other's proposal has the ball and may propose at once; each
+//! proposal then depends on the other's last one, so all agree and the fast path is taken. A pilot that waits in vain
+//! for the other one goes on by itself after a millisecond.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use depfast::Instant;
+
+use super::Copilot;
+use super::state::{Pilot, State};
+use crate::batch::BatchBuilder;
+use crate::core::{Proposal, Role, View};
+
+impl Copilot {
+    /// Starts to serve as pilot of a role in the role's current view.
+    pub(crate) fn serve_as_pilot(self: &Rc<Self>, state: &mut State, role: Role) {
+        let view = state.core.standing(role).current;
+        let head_start = match role {
+            Role::Pilot => Duration::ZERO,
+            // The pilot goes first.
+            Role::Copilot => self.timing.batching * 2,
+        };
+        state.pilots[role] = Some(Pilot {
+            queue: BatchBuilder::default(),
+            ball: role == Role::Pilot,
+            patience: self.env.now() + head_start,
+        });
+        let this = Rc::clone(self);
+        self.env
+            .spawn(async move { this.propose_while_pilot(role, view).await });
+    }
+
+    async fn propose_while_pilot(self: Rc<Self>, role: Role, view: View) {
+        loop {
+            self.work[role]
+                .wait("commands", |()| {
+                    self.with_pilot(role, view, |pilot| !pilot.queue.is_empty())
+                        .unwrap_or(true)
+                })
+                .await;
+            let Some(patience) = self.with_pilot(role, view, |pilot| pilot.patience) else {
+                return;
+            };
+            self.wait_for_ball(role, view, patience).await;
+            let Some(proposal) = self.propose(role, view) else {
+                if self.with_pilot(role, view, |_| ()).is_none() {
+                    return;
+                }
+                continue;
+            };
+            let this = Rc::clone(&self);
+            self.env
+                .spawn(async move { this.decide(role, proposal).await });
+        }
+    }
+
+    async fn wait_for_ball(&self, role: Role, view: View, patience: Instant) {
+        let turn = self.work[role].wait("the ball", |()| {
+            self.with_pilot(role, view, |pilot| pilot.ball)
+                .unwrap_or(true)
+        });
+        let limit = patience.since(self.env.now());
+        if !limit.is_zero() {
+            let _either_way = self.env.within("batching time", limit, turn).await;
+        }
+    }
+
+    fn propose(&self, role: Role, view: View) -> Option<Proposal> {
+        let now = self.env.now();
+        let mut state = self.state.borrow_mut();
+        let State {
+            core,
+            machine,
+            pilots,
+            ..
+        } = &mut *state;
+        if core.standing(role).current != view {
+            return None;
+        }
+        let pilot = pilots[role].as_mut()?;
+        let batch = pilot.queue.finish();
+        if machine.sessions.is_batch_executed(&batch) {
+            return None;
+        }
+        pilot.ball = false;
+        pilot.patience = now + self.timing.batching;
+        let proposal = core.propose(role, batch);
+        self.settle(&mut state);
+        proposal
+    }
+
+    fn with_pilot<R>(&self, role: Role, view: View, look: impl FnOnce(&Pilot) -> R) -> Option<R> {
+        let state = self.state.borrow();
+        if state.core.standing(role).current != view {
+            return None;
+        }
+        state.pilots[role].as_ref().map(look)
+    }
+
+    /// The other pilot has proposed: it is this one's turn.
+    pub(crate) fn take_ball(&self, state: &mut State, role: Role) {
+        if let Some(pilot) = &mut state.pilots[role]
+            && !std::mem::replace(&mut pilot.ball, true)
+            && !pilot.queue.is_empty()
+        {
+            self.work[role].set(());
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What a replica does for the clients that are connected to it.
+//!
+//! It sends every command to both pilots and answers when it has executed the command itself. A read is an empty
+//! command: the question stays here, and is answered at the command's place in the order.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use depfast::Instant;
+use kv::{Query, Refusal, Store, Ticket};
+
+use super::Copilot;
+use super::state::State;
+use crate::batch::{Batch, ClientId, Command, GroupBuilder};
+use crate::core::{ReplicaId, Role};
+use crate::message::SUBMIT;
+use crate::session::WINDOW;
+
+/// Commands under way; more are refused.
+const UNDER_WAY: u64 = WINDOW / 2;
+
+/// The commands of the connected clients.
+pub(crate) struct Proxy {
+    client: ClientId,
+    /// The number of the oldest command that is not answered.
+    low: u64,
+    /// What each command from there on was; nothing if it is answered.
+    waiting: VecDeque<Option<Asked>>,
+    /// Commands that are not sent yet.
+    gathered: GroupBuilder,
+    /// Groups that were sent and are not all executed.
+    sent: VecDeque<Sent>,
+}
+
+/// What a client asked.
+pub(crate) enum Asked {
+    Write(Ticket),
+    Read(Query, Ticket),
+}
+
+struct Sent {
+    end: u64,
+    commands: u32,
+    group: Bytes,
+    repeat_at: Instant,
+    repeats: u32,
+}
+
+/// Answers that may go out when everything so far is durable.
+#[derive(Default)]
+pub(crate) struct Results {
+    bytes: BytesMut,
+    tickets: Vec<(Ticket, usize)>,
+}
+
+impl Results {
+    fn add(&mut self, ticket: Ticket, write: impl FnOnce(&mut BytesMut)) {
+        write(&mut self.bytes);
+        self.tickets.push((ticket, self.bytes.len()));
+    }
+
+    pub(crate) fn send(&mut self) {
+        let mut start = 0;
+        for (ticket, end) in self.tickets.drain(..) {
+            ticket.answer(|out| out.put_slice(&self.bytes[start..end]));
+            start = end;
+        }
+        self.bytes.clear();
+    }
+}
+
+impl Proxy {
+    pub(crate) fn new(client: ClientId) -> Self {
+        Self {
+            client,
+            low: 0,
+            waiting: VecDeque::new(),
+            gathered: GroupBuilder::default(),
+            sent: VecDeque::new(),
+        }
+    }
+
+    fn next(&self) -> u64 {
+        self.low + self.waiting.len() as u64
+    }
+
+    /// Answers a command of this replica's clients.
+    pub(crate) fn executed(
+        &mut self,
+        store: &Store,
+        command: Command<'_>,
+        result: &[u8],
+        results: &mut Results,
+    ) {
+        if command.client != self.client {
+            return;
+        }
+        let place = command.seq.checked_sub(self.low).map(usize::try_from);
+        let Some(Ok(place)) = place else { return };
+        match self.waiting.get_mut(place).and_then(Option::take) {
+            Some(Asked::Write(ticket)) => results.add(ticket, |out| out.put_slice(result)),
+            Some(Asked::Read(query, ticket)) => {
+                results.add(ticket, |out| store.query(&query, out));
+            }
+            None => return,
+        }
+        while self.waiting.pop_front_if(|asked| asked.is_none()).is_some() {
+            self.low += 1;
+        }
+        while self
+            .sent
+            .pop_front_if(|sent| sent.end <= self.low)
+            .is_some()
+        {}
+    }
+}
+
+impl Copilot {
+    /// Has a command ordered; its answer comes when it is executed here.
+    pub(crate) fn order(&self, asked: Asked, write: impl FnOnce(&mut BytesMut)) {
+        let mut state = self.state.borrow_mut();
+        let proxy = &mut state.proxy;
+        if proxy.waiting.len() as u64 >= UNDER_WAY {
+            let (Asked::Write(ticket) | Asked::Read(_, ticket)) = asked;
+            drop(state);
+            ticket.refuse(Refusal::Busy);
+            return;
+        }
+        proxy.gathered.push(write);
+        proxy.waiting.push_back(Some(asked));
+        if proxy.gathered.count() == 1 {
+            self.asked.set(());
+        }
+    }
+
+    /// Sends what the clients asked in one go to both pilots.
+    pub(crate) async fn submit_forever(self: Rc<Self>) {
+        loop {
+            self.asked
+                .wait("clients' commands", |()| {
+                    self.state.borrow().proxy.gathered.count() > 0
+                })
+                .await;
+            let mut state = self.state.borrow_mut();
+            let proxy = &mut state.proxy;
+            let gathered = std::mem::take(&mut proxy.gathered);
+            let (end, commands) = (proxy.next(), gathered.count());
+            let group = gathered.finish(proxy.client, proxy.low, end - u64::from(commands));
+            proxy.sent.push_back(Sent {
+                end,
+                commands,
+                group: group.clone(),
+                repeat_at: self.env.now() + self.timing.retry,
+                repeats: 0,
+            });
+            self.submit(&mut state, &group, commands);
+        }
+    }
+
+    /// Sends again what was not executed in time: its pilot may be gone.
+    pub(crate) async fn repeat_forever(self: Rc<Self>) {
+        loop {
+            let next = self
+                .state
+                .borrow()
+                .proxy
+                .sent
+                .front()
+                .map(|sent| sent.repeat_at);
+            let pause = self.env.now() + self.timing.retry;
+            self.env
+                .timeout_at("retry", next.unwrap_or(pause).max(pause))
+                .await;
+            let now = self.env.now();
+            let mut state = self.state.borrow_mut();
+            let mut due = Vec::new();
+            for sent in &mut state.proxy.sent {
+                if sent.repeat_at <= now {
+                    sent.repeats = (sent.repeats + 1).min(4);
+                    sent.repeat_at = now + self.timing.retry * (1 << sent.repeats);
+                    due.push((sent.group.clone(), sent.commands));
+                }
+            }
+            for (group, commands) in due {
+                self.submit(&mut state, &group, commands);
+            }
+        }
+    }
+
+    fn submit(&self, state: &mut State, group: &Bytes, commands: u32) {
+        let mut told: Option<ReplicaId> = None;
+        for role in Role::BOTH {
+            let pilot = state.core.standing(role).current.pilot;
+            if pilot == self.me {
+                self.enqueue(state, role, group, commands as usize);
+            } else if told != Some(pilot) {
+                told = Some(pilot);
+                self.rpc.cast(pilot, SUBMIT, vec![group.clone()]);
+            }
+        }
+    }
+
+    /// Has a pilot propose commands that another replica's clients asked.
+    pub(crate) fn on_submit(&self, group: Bytes) {
+        let Some(batch) = Batch::checked(group) else {
+            return;
+        };
+        let mut state = self.state.borrow_mut();
+        let commands = batch.groups().map(|group| group.count as usize).sum();
+        for role in Role::BOTH {
+            self.enqueue(&mut state, role, batch.bytes(), commands);
+        }
+    }
+
+    fn enqueue(&self, state: &mut State, role: Role, groups: &[u8], commands: usize) {
+        if let Some(pilot) = &mut state.pilots[role] {
+            let was_empty = pilot.queue.is_empty();
+            pilot.queue.extend(groups, commands);
+            if was_empty {
+                self.work[role].set(());
+            }
+        }
+    }
+
+    /// Proposes what is not executed of a batch whose entry became a no-op.
+    pub(crate) fn propose_again(&self, state: &mut State, role: Role, lost: &Batch) {
+        for group in lost.groups() {
+            if !state.machine.sessions.is_group_executed(&group) {
+                self.enqueue(state, role, group.bytes, group.count as usize);
+            }
+        }
+    }
+}

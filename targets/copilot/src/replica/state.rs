@@ -1,0 +1,42 @@
+//! What the coroutines of a replica share, between two steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use depfast::Instant;
+
+use crate::batch::BatchBuilder;
+use crate::core::{Acceptor, Both, Index, ReplicaId, Role};
+use crate::machine::Machine;
+use crate::replica::proxy::Proxy;
+
+pub(crate) struct State {
+    pub(crate) core: Acceptor,
+    pub(crate) machine: Machine,
+    /// What a replica has as pilot of a role; absent if it is not.
+    pub(crate) pilots: Both<Option<Pilot>>,
+    /// What was executed and cannot be forgotten.
+    pub(crate) kept: Both<Index>,
+    pub(crate) proxy: Proxy,
+    /// Entries that this replica recovers.
+    pub(crate) recovering: BTreeSet<(Role, Index)>,
+    pub(crate) peers: BTreeMap<ReplicaId, Peer>,
+    /// When each role's pilot was last heard.
+    pub(crate) contact: Both<Instant>,
+}
+
+/// What only a pilot has.
+pub(crate) struct Pilot {
+    /// Commands that wait to be proposed.
+    pub(crate) queue: BatchBuilder,
+    /// Whether the other pilot has proposed since this one did.
+    pub(crate) ball: bool,
+    /// From when on it may propose without the ball.
+    pub(crate) patience: Instant,
+}
+
+/// What a peer last said of itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Peer {
+    pub(crate) executed: Both<Index>,
+    pub(crate) committed: Both<Index>,
+}

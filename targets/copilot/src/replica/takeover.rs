@@ -1,0 +1,65 @@
+//! When a pilot takes over entries of the other one.
+
+use std::rc::Rc;
+
+use super::Copilot;
+use super::state::State;
+use crate::core::{Index, Role};
+
+/// How many entries are taken over at the same time.
+const AT_ONCE: u64 = 256;
+
+impl Copilot {
+    /// As long as this replica is pilot of `role`: recovers the entries of the other log for which a decided entry of
+    /// its own has waited for the takeover time.
+    pub(crate) async fn take_over_forever(self: Rc<Self>, role: Role) {
+        loop {
+            self.moved
+                .wait("blocked entries", |()| self.is_blocked(role))
+                .await;
+            let before = self.blocked_at(role);
+            self.env
+                .timeout("takeover time", self.timing.takeover)
+                .await;
+            if before.is_none() || self.blocked_at(role) != before {
+                continue;
+            }
+            let blocked = {
+                let state = self.state.borrow();
+                undecided(&state, role)
+            };
+            for index in blocked {
+                let this = Rc::clone(&self);
+                self.env
+                    .spawn(async move { this.recover(role.other(), index).await });
+            }
+            self.moved
+                .wait("taken over entries", |()| self.blocked_at(role) != before)
+                .await;
+        }
+    }
+
+    fn is_blocked(&self, role: Role) -> bool {
+        self.blocked_at(role).is_some()
+    }
+
+    /// The entry that waits, and the first one that it waits for.
+    fn blocked_at(&self, role: Role) -> Option<(Index, Index)> {
+        let state = self.state.borrow();
+        state.pilots[role].as_ref()?;
+        let (first, _) = state.core.blocked_on(role)?;
+        Some((state.core.log(role).executed(), first))
+    }
+}
+
+fn undecided(state: &State, role: Role) -> Vec<Index> {
+    let Some((first, last)) = state.core.blocked_on(role) else {
+        return Vec::new();
+    };
+    let last = last.min(Index(first.0 + AT_ONCE));
+    first
+        .previous()
+        .until(last)
+        .filter(|index| !state.core.is_decided(role.other(), *index))
+        .collect()
+}

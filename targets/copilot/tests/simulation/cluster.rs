@@ -1,0 +1,161 @@
+//! A simulated group of replicas.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use depfast::sim::Sim;
+use depfast_copilot::core::Role;
+use depfast_copilot::{Config, Copilot, Durability, Member, ReplicaId, Timing};
+use kv::{Front, Limits, Replica, Status};
+
+/// Replicas by name, and those that run.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub(crate) sim: Sim,
+    pub(crate) ids: Vec<ReplicaId>,
+    pub(crate) durability: Durability,
+    running: Rc<RefCell<BTreeMap<ReplicaId, Rc<Copilot>>>>,
+    starts: Rc<RefCell<BTreeMap<ReplicaId, u64>>>,
+}
+
+impl Cluster {
+    pub(crate) fn start(sim: &Sim, size: u32, durability: Durability) -> Self {
+        let ids = (1..=size).map(ReplicaId).collect();
+        let cluster = Self {
+            sim: sim.clone(),
+            ids,
+            durability,
+            running: Rc::default(),
+            starts: Rc::default(),
+        };
+        for id in &cluster.ids {
+            cluster.start_replica(*id);
+        }
+        cluster
+    }
+
+    /// Starts, or restarts, a replica. It ends itself when its log fails.
+    pub(crate) fn start_replica(&self, id: ReplicaId) {
+        let running = Rc::clone(&self.running);
+        running.borrow_mut().remove(&id);
+        *self.starts.borrow_mut().entry(id).or_default() += 1;
+        let config = self.config(id);
+        self.sim.start(id, move |env| async move {
+            let Ok(copilot) = Copilot::start(&env, &config).await else {
+                return;
+            };
+            running.borrow_mut().insert(id, Rc::clone(&copilot));
+            let front = Front {
+                env: env.clone(),
+                replica: Rc::<Copilot>::clone(&copilot),
+                addresses: BTreeMap::new(),
+                limits: Limits::default(),
+            };
+            front.serve(&config.members[&id].client).await.unwrap();
+            let _log_error = copilot.failed().await;
+            running.borrow_mut().remove(&id);
+        });
+    }
+
+    /// How often a replica was started.
+    pub(crate) fn starts(&self, id: ReplicaId) -> u64 {
+        self.starts.borrow()[&id]
+    }
+
+    pub(crate) fn crash(&self, id: ReplicaId) {
+        self.running.borrow_mut().remove(&id);
+        self.sim.crash(id);
+    }
+
+    pub(crate) fn client_address(id: ReplicaId) -> String {
+        format!("{id}:6379")
+    }
+
+    pub(crate) fn running(&self) -> Vec<(ReplicaId, Rc<Copilot>)> {
+        self.running
+            .borrow()
+            .iter()
+            .map(|(id, copilot)| (*id, Rc::clone(copilot)))
+            .collect()
+    }
+
+    /// Where everyone stands, for a message.
+    pub(crate) fn describe(&self) -> String {
+        let describe = |(id, copilot): &(ReplicaId, Rc<Copilot>)| {
+            copilot.inspect(|core, machine| {
+                let logs = Role::BOTH.map(|role| {
+                    let (log, standing) = (core.log(role), core.standing(role));
+                    let next = log.executed().next();
+                    format!(
+                        "{role} in {} (promised {:?}): {} < {} executed, {} committed, {} known, {} last, {:?} blocked; next: {:?}",
+                        standing.current,
+                        standing.promised,
+                        log.base(),
+                        log.executed(),
+                        log.committed(),
+                        log.known(),
+                        log.last(),
+                        core.blocked_on(role),
+                        log.get(next)
+                    )
+                });
+                let applied = machine.applied;
+                format!("{id}, {:?}, {applied} applied\n    {}\n    {}\n", copilot.status().role, logs[0], logs[1])
+            })
+        };
+        self.running().iter().map(describe).collect()
+    }
+
+    pub(crate) fn statuses(&self) -> Vec<Status> {
+        let running = self.running();
+        running
+            .iter()
+            .map(|(_, copilot)| copilot.status())
+            .collect()
+    }
+
+    /// How many may be down at the same time.
+    pub(crate) fn faults(&self) -> usize {
+        (self.ids.len() - 1) / 2
+    }
+
+    /// Everyone that is up has executed the same, everything that is known is executed, and both roles are served.
+    pub(crate) fn is_healed(&self) -> bool {
+        let running = self.running();
+        let states: Vec<_> = running
+            .iter()
+            .map(|(_, copilot)| {
+                copilot.inspect(|core, machine| {
+                    let known = Role::BOTH.map(|role| core.log(role).known());
+                    let executed = Role::BOTH.map(|role| core.log(role).executed());
+                    (executed, known, machine.digest)
+                })
+            })
+            .collect();
+        let served = self
+            .statuses()
+            .iter()
+            .filter(|status| matches!(status.role, kv::Role::Pilot | kv::Role::Copilot))
+            .count();
+        let agrees = |state: &([_; 2], [_; 2], u64)| *state == states[0] && state.0 == state.1;
+        served == 2 && states.iter().all(agrees)
+    }
+
+    fn config(&self, id: ReplicaId) -> Config {
+        let member = |id: &ReplicaId| Member {
+            peer: format!("{id}:7000"),
+            client: Self::client_address(*id),
+        };
+        Config {
+            id,
+            members: self.ids.iter().map(|id| (*id, member(id))).collect(),
+            peer_listen: None,
+            client_listen: None,
+            data_dir: PathBuf::new(),
+            durability: self.durability,
+            timing: Timing::default(),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What must hold at every moment, whatever goes wrong.
+
+use std::collections::BTreeMap;
+
+use depfast_copilot::ReplicaId;
+use depfast_copilot::core::{Acceptor, Both, Choice, Index, Role, View};
+
+use crate::cluster::Cluster;
+
+/// What has been seen so far.
+#[derive(Default)]
+pub(crate) struct Invariants {
+    decisions: Both<BTreeMap<Index, Choice>>,
+    /// How many commands were executed, and which in which order.
+    digests: BTreeMap<u64, u64>,
+    views: BTreeMap<(Role, ReplicaId), (u64, ReplicaId)>,
+    pilots: BTreeMap<(Role, u64, ReplicaId), View>,
+    committed: BTreeMap<(Role, ReplicaId), (u64, Index)>,
+}
+
+impl Invariants {
+    /// Looks at all running replicas.
+    pub(crate) fn check(&mut self, cluster: &Cluster) -> Result<(), String> {
+        for (id, copilot) in cluster.running() {
+            copilot.inspect(|core, machine| {
+                self.check_agreement(id, core)?;
+                self.check_views(id, core)?;
+                self.check_kept(id, cluster.starts(id), core)?;
+                let known = self.digests.entry(machine.applied);
+                let known = *known.or_insert(machine.digest);
+                if known == machine.digest {
+                    Ok(())
+                } else {
+                    let applied = machine.applied;
+                    Err(format!(
+                        "{id} executed another sequence of {applied} commands"
+                    ))
+                }
+            })?;
+        }
+        self.check_pairs()
+    }
+
+    /// I1: nobody ever decides something else at the same place.
+    fn check_agreement(&mut self, id: ReplicaId, core: &Acceptor) -> Result<(), String> {
+        for role in Role::BOTH {
+            let log = core.log(role);
+            for index in log.base().until(log.last()) {
+                let Some(commit) = core.decision(role, index) else {
+                    continue;
+                };
+                let known = self.decisions[role].entry(index);
+                let known = known.or_insert_with(|| commit.choice.clone());
+                if *known != commit.choice {
+                    return Err(format!(
+                        "agreement: {role} {index} is {known:?} but {id} says {:?}",
+                        commit.choice
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// I8 for views: they go only forward, also over restarts, and each begins at one place.
+    fn check_views(&mut self, id: ReplicaId, core: &Acceptor) -> Result<(), String> {
+        for role in Role::BOTH {
+            let standing = core.standing(role);
+            let name = standing.promised.max(standing.current.name());
+            let before = self.views.insert((role, id), name);
+            if before.is_some_and(|before| before > name) {
+                return Err(format!("{id} went back from view {before:?} to {name:?}"));
+            }
+            let View { number, pilot, .. } = standing.current;
+            let known = *self
+                .pilots
+                .entry((role, number, pilot))
+                .or_insert(standing.current);
+            if known != standing.current {
+                return Err(format!(
+                    "{known} and {} are the same view",
+                    standing.current
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// I8 for decisions: they are not forgotten but by a crash, after which whoever accepted them remembers.
+    fn check_kept(&mut self, id: ReplicaId, life: u64, core: &Acceptor) -> Result<(), String> {
+        for role in Role::BOTH {
+            let committed = core.log(role).committed();
+            let before = self.committed.insert((role, id), (life, committed));
+            if before.is_some_and(|(known, before)| known == life && before > committed) {
+                return Err(format!("{id} forgot decisions after {committed}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// I3: of any two entries that do something, at least one covers the other.
+    pub(crate) fn check_pairs(&self) -> Result<(), String> {
+        let real = |role: Role| {
+            self.decisions[role]
+                .iter()
+                .filter(|(_, choice)| choice.value.is_some())
+                .map(|(index, choice)| (*index, choice.dep))
+                .collect::<Vec<_>>()
+        };
+        let (pilot, copilot) = (real(Role::Pilot), real(Role::Copilot));
+        // The least dependency of the copilot's entries from each one on.
+        let mut least = vec![Index(u64::MAX); copilot.len() + 1];
+        for (place, (_, dep)) in copilot.iter().enumerate().rev() {
+            least[place] = least[place + 1].min(*dep);
+        }
+        for (i, dep) in pilot {
+            let uncovered = copilot.partition_point(|(k, _)| *k <= dep);
+            if least[uncovered] < i {
+                return Err(format!(
+                    "pair: pilot {i} depends on {dep}, and a later entry misses it"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn decided(&self) -> usize {
+        Role::BOTH
+            .iter()
+            .map(|role| self.decisions[*role].len())
+            .sum()
+    }
+
+    /// Decisions on nothing.
+    pub(crate) fn noops(&self) -> usize {
+        let noops = |role: &Role| {
+            self.decisions[*role]
+                .values()
+                .filter(|choice| choice.value.is_none())
+                .count()
+        };
+        Role::BOTH.iter().map(noops).sum()
+    }
+}
