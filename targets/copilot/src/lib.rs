@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`config`] | who the members are, how patient they are, what a reply promises |
 //! | [`core`] | the protocol's state as plain data: votes, decisions, recovery, views, the order of execution |
-//! | [`batch`], [`session`], [`machine`] | commands, which of them were executed, the store |
+//! | [`batch`], [`seen`], [`machine`] | commands, which of them were executed, the store |
 //! | [`message`], [`wire`] | what replicas say to each other, and its bytes |
 //! | `wal` | the log file |
 //! | `replica` | the coroutines of one replica |
@@ -17,7 +17,7 @@ pub mod core;
 pub mod machine;
 pub mod message;
 mod replica;
-pub mod session;
+pub mod seen;
 mod wal;
 pub mod wire;
 

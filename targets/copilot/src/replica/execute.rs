@@ -17,11 +17,11 @@ impl Copilot {
             self.moved
                 .wait("executable entries", |()| {
                     let state = self.state.borrow();
-                    let sessions = &state.machine.sessions;
-                    state
+                    let machine = &state.machine;
+                    let next = state
                         .core
-                        .next_ready(|batch| sessions.is_batch_executed(batch))
-                        .is_some()
+                        .next_ready(|batch| machine.is_batch_executed(batch));
+                    next.is_some()
                 })
                 .await;
             let executed = {
@@ -46,8 +46,7 @@ impl Copilot {
             ..
         } = state;
         for _ in 0..AT_ONCE {
-            let sessions = &machine.sessions;
-            let next = core.next_ready(|batch| sessions.is_batch_executed(batch));
+            let next = core.next_ready(|batch| machine.is_batch_executed(batch));
             let Some((role, index)) = next else { break };
             let value = core
                 .decision(role, index)

@@ -82,7 +82,7 @@ impl Copilot {
         }
         let pilot = pilots[role].as_mut()?;
         let batch = pilot.queue.finish();
-        if machine.sessions.is_batch_executed(&batch) {
+        if machine.is_batch_executed(&batch) {
             return None;
         }
         pilot.ball = false;

@@ -3,19 +3,20 @@
 //! It sends every command to both pilots and answers when it has executed the command itself. A read is an empty
 //! command: the question stays here, and is answered at the command's place in the order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use depfast::Instant;
-use kv::{Query, Refusal, Store, Ticket};
+use kv::{Query, Refusal, Stamp, Store, Ticket};
 
 use super::Copilot;
 use super::state::State;
 use crate::batch::{Batch, ClientId, Command, GroupBuilder};
 use crate::core::{ReplicaId, Role};
+use crate::machine::STAMPED;
 use crate::message::SUBMIT;
-use crate::session::WINDOW;
+use crate::seen::WINDOW;
 
 /// Commands under way; more are refused.
 const UNDER_WAY: u64 = WINDOW / 2;
@@ -31,6 +32,8 @@ pub(crate) struct Proxy {
     gathered: GroupBuilder,
     /// Groups that were sent and are not all executed.
     sent: VecDeque<Sent>,
+    /// Who waits for commands of sessions, by the command.
+    stamped: BTreeMap<Bytes, Vec<Ticket>>,
 }
 
 /// What a client asked.
@@ -78,6 +81,7 @@ impl Proxy {
             waiting: VecDeque::new(),
             gathered: GroupBuilder::default(),
             sent: VecDeque::new(),
+            stamped: BTreeMap::new(),
         }
     }
 
@@ -93,6 +97,12 @@ impl Proxy {
         result: &[u8],
         results: &mut Results,
     ) {
+        if command.client == STAMPED {
+            for ticket in self.stamped.remove(command.op).into_iter().flatten() {
+                results.add(ticket, |out| out.put_slice(result));
+            }
+            return;
+        }
         if command.client != self.client {
             return;
         }
@@ -131,6 +141,36 @@ impl Copilot {
         proxy.waiting.push_back(Some(asked));
         if proxy.gathered.count() == 1 {
             self.asked.set(());
+        }
+    }
+
+    /// Has a command of a session ordered. A pilot proposes it in its own log only: its client asks the other pilot, too.
+    pub(crate) fn order_stamped(&self, command: &kv::Command<'_>, stamp: Stamp, ticket: Ticket) {
+        let mut state = self.state.borrow_mut();
+        if self.wal.is_durable()
+            && let Some(answer) = state.machine.store.kept_reply(stamp)
+        {
+            let answer = Bytes::copy_from_slice(answer);
+            drop(state);
+            ticket.answer(|out| out.put_slice(&answer));
+            return;
+        }
+        let mut op = BytesMut::new();
+        command.encode(&mut op);
+        let op = op.freeze();
+        let mut group = GroupBuilder::default();
+        group.push(|out| out.put_slice(&op));
+        let group = group.finish(STAMPED, 0, stamp.seq);
+        state.proxy.stamped.entry(op).or_default().push(ticket);
+        if Role::BOTH
+            .into_iter()
+            .any(|role| state.pilots[role].is_some())
+        {
+            for role in Role::BOTH {
+                self.enqueue(&mut state, role, &group, 1);
+            }
+        } else {
+            self.submit(&mut state, &group, 1);
         }
     }
 
@@ -226,7 +266,7 @@ impl Copilot {
     /// Proposes what is not executed of a batch whose entry became a no-op.
     pub(crate) fn propose_again(&self, state: &mut State, role: Role, lost: &Batch) {
         for group in lost.groups() {
-            if !state.machine.sessions.is_group_executed(&group) {
+            if !state.machine.is_group_executed(&group) {
                 self.enqueue(state, role, group.bytes, group.count as usize);
             }
         }

@@ -15,7 +15,7 @@ use super::state::State;
 use crate::batch::ClientId;
 use crate::config::Config;
 use crate::core::{Acceptor, Both, ReplicaId, Role};
-use crate::machine::{Machine, PROXY};
+use crate::machine::Machine;
 use crate::wal::Wal;
 
 /// How many bytes may wait for one peer before messages to it are dropped; it learns later what it missed.
@@ -42,7 +42,7 @@ impl Copilot {
             machine: Machine::default(),
             pilots: Both::default(),
             kept: Both::default(),
-            proxy: Proxy::new(ClientId(env.random_u64() | PROXY)),
+            proxy: Proxy::new(ClientId(env.random_u64() | 1)),
             recovering: std::collections::BTreeSet::new(),
             peers: std::collections::BTreeMap::new(),
             contact: Both::new(|_| env.now()),
@@ -114,11 +114,22 @@ fn endpoint(config: &Config) -> Endpoint {
 
 impl Replica for Copilot {
     fn write(&self, command: Command<'_>, ticket: Ticket) {
-        self.order(Asked::Write(ticket), |op| command.encode(op));
+        match command.stamp {
+            Some(stamp) => self.order_stamped(&command, stamp, ticket),
+            None => self.order(Asked::Write(ticket), |op| command.encode(op)),
+        }
     }
 
     fn read(&self, query: Query, ticket: Ticket) {
         self.order(Asked::Read(query, ticket), |_: &mut BytesMut| {});
+    }
+
+    fn pilots(&self) -> [Option<ReplicaId>; 2] {
+        let state = self.state.borrow();
+        Role::BOTH.map(|role| {
+            let standing = state.core.standing(role);
+            standing.is_active().then_some(standing.current.pilot)
+        })
     }
 
     fn status(&self) -> Status {
