@@ -139,7 +139,11 @@ impl DiskBackend for RealDisk {
                 };
                 let perform = move |operation| file::perform(&file, operation).map(Outcome::Bytes);
                 let operations = shared.start_thread(format!("io {name}"), perform)?;
-                let backend: Rc<dyn FileBackend> = Rc::new(RealFile { operations, shared });
+                let backend: Rc<dyn FileBackend> = Rc::new(RealFile {
+                    operations,
+                    shared,
+                    waiting: Rc::default(),
+                });
                 Ok((backend, length))
             }));
         };
@@ -162,14 +166,34 @@ impl DiskBackend for RealDisk {
     }
 }
 
+/// What may wait for a file's thread, in bytes. Protocols wait for their writes long before that.
+const WAITING: usize = 256 << 20;
+/// What an operation costs besides its bytes.
+const OVERHEAD: usize = 256;
+
 struct RealFile {
     operations: Operations<FileOp>,
     shared: Rc<Shared>,
+    /// The cost of all operations that are not done.
+    waiting: Rc<Cell<usize>>,
 }
 
 impl FileBackend for RealFile {
     fn submit(&self, operation: FileOp, done: Done<Bytes>) {
+        let bytes: usize = match &operation {
+            FileOp::Write { parts, .. } => parts.iter().map(Bytes::len).sum(),
+            FileOp::Read { length, .. } => *length,
+            FileOp::Truncate { .. } | FileOp::Allocate { .. } => 0,
+        };
+        let (cost, before) = (bytes + OVERHEAD, self.waiting.get());
+        if before > 0 && before + cost > WAITING {
+            let why = "too much waits for the disk already";
+            return done(Err(io::Error::new(io::ErrorKind::ResourceBusy, why)));
+        }
+        self.waiting.set(before + cost);
+        let waiting = Rc::clone(&self.waiting);
         let finished = move |outcome: io::Result<Outcome>| {
+            waiting.set(waiting.get() - cost);
             done(outcome.map(|outcome| match outcome {
                 Outcome::Bytes(bytes) => bytes,
                 _ => unreachable!("a file operation gives bytes"),
