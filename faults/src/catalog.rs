@@ -65,7 +65,7 @@ pub fn check_table(facts: &Facts, wiring: Wiring) -> Vec<CheckRow> {
 }
 
 /// One of each type, with the parameters of the papers.
-fn typical() -> Vec<FaultType> {
+pub(crate) fn typical() -> Vec<FaultType> {
     vec![
         FaultType::CpuQuota(CpuQuota {
             share: Share::from_fraction(0.05).unwrap_or(Share::ALL),

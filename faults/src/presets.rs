@@ -1,5 +1,7 @@
 //! The faults of the DepFast papers, with the parameters given there.
 
+use crate::spec::FaultType;
+
 /// A fault of a paper, as it stands after `type:` in an experiment file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
@@ -9,6 +11,21 @@ pub struct Preset {
     pub source: &'static str,
     /// The fault as the experiment file spells it.
     pub text: &'static str,
+}
+
+impl Preset {
+    /// The preset of this name.
+    pub fn named(name: &str) -> Option<Preset> {
+        PRESETS.into_iter().find(|preset| preset.name == name)
+    }
+
+    /// The fault it stands for.
+    ///
+    /// # Panics
+    /// Never: a test reads every one.
+    pub fn fault(&self) -> FaultType {
+        self.text.parse().expect("every preset is a fault")
+    }
 }
 
 const fn preset(name: &'static str, source: &'static str, text: &'static str) -> Preset {
@@ -97,7 +114,6 @@ pub const PRESETS: [Preset; 15] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::FaultType;
     use vocab::problem::{FieldPath, Problems, Validate};
 
     #[test]
@@ -105,6 +121,7 @@ mod tests {
         for preset in PRESETS {
             let kind: FaultType = serde_yaml::from_str(preset.text)
                 .unwrap_or_else(|error| panic!("{}: {error}", preset.name));
+            assert_eq!(preset.fault(), kind);
             let mut problems = Problems::default();
             kind.validate(&FieldPath::root(), &mut problems);
             assert!(problems.into_vec().is_empty(), "{}", preset.name);

@@ -6,6 +6,7 @@ mod memory;
 mod place;
 mod ramp;
 mod schedule;
+mod spelling;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub use kind::{CpuContention, CpuQuota, FaultType, NetDelay, ProcessPause};
 pub use memory::{MemoryContention, MemoryLimit};
 pub use place::{Count, Place, PlaceError, Resolve};
 pub use schedule::{Intermittent, Ramp, Schedule, Stretch};
+pub use spelling::SpellingError;
 
 /// A fault of the experiment: what, where, when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

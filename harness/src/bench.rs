@@ -4,6 +4,8 @@
 //! it measured lies in two run directories: first closed loops of growing size find each system's peak, then an open
 //! loop offers all systems the same rate, which the slowest can carry.
 
+pub mod tolerance;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use vocab::ids::Phase;
 use vocab::units::Span;
 
 use crate::experiment;
-use crate::run::{self, Afterwards, Options, Output, RunError, Source, Verdict};
+use crate::run::{self, Afterwards, Options, Output, RunError, Source};
 
 /// The share of the slowest system's peak that is offered to all.
 const OFFERED: f64 = 0.6;
@@ -144,8 +146,19 @@ impl Settings {
 }
 
 fn measure(text: &str, dir: &Path, program: &Path) -> Result<Analysis, RunError> {
+    let analysis = run_experiment(text, dir, program)?;
+    let valid = |cell: &CellAnalysis| cell.invalid().is_empty();
+    if !analysis.cells.iter().all(valid) {
+        let page = dir.join("report.html");
+        return Err(RunError::Incomparable { page });
+    }
+    Ok(analysis)
+}
+
+/// Runs an experiment made here; what its trials are worth is in the analysis.
+fn run_experiment(text: &str, dir: &Path, program: &Path) -> Result<Analysis, RunError> {
     let experiment = experiment::from_text("(made by bench)", text.to_owned())?;
-    let finished = run::run(&Options {
+    run::run(&Options {
         source: Source::New {
             experiment: Box::new(experiment),
             dir: Some(dir.to_owned()),
@@ -154,10 +167,6 @@ fn measure(text: &str, dir: &Path, program: &Path) -> Result<Analysis, RunError>
         output: Output::Live,
         afterwards: Afterwards::Down,
     })?;
-    if finished.verdict != Verdict::Pass {
-        let page = dir.join("report.html");
-        return Err(RunError::Incomparable { page });
-    }
     Ok(Analysis::of(&RunDir::open(dir)?)?)
 }
 

@@ -88,7 +88,10 @@ impl Agent {
     async fn ask(&mut self, request: Request) -> Result<Response, String> {
         self.asked += 1;
         let asked = RequestId(self.asked);
-        let message = ToAgent::Request { id: asked, request };
+        let message = ToAgent::Request {
+            id: asked,
+            request: Box::new(request),
+        };
         write_frame(&mut self.stdin, &message, &[]).await.unwrap();
         loop {
             let (message, _) = read_frame(&mut self.stdout).await.unwrap().unwrap();

@@ -199,7 +199,7 @@ impl Agent {
                 Ok(Next::Frame)
             }
             Some(Ok(Some((ToAgent::Request { id, request }, payload)))) => {
-                self.answer(id, request, payload).await
+                self.answer(id, *request, payload).await
             }
             Some(Ok(None)) | None => Ok(Next::End(Reason::ControllerGone)),
             Some(Err(error)) => Ok(Next::End(Reason::Garbled(error.to_string()))),

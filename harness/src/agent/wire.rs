@@ -35,7 +35,7 @@ pub enum ToAgent {
         /// Repeated in the response.
         id: RequestId,
         /// What to do.
-        request: Request,
+        request: Box<Request>,
     },
 }
 

@@ -2,12 +2,14 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use faults::FaultType;
 use targets::TargetSpec;
 use vocab::time::Wall;
 use vocab::units::Span;
 use workloads::compare::{Comparison, ComparisonPlan, compare_with_redis_benchmark};
 
 use super::{CliError, Exit, output};
+use crate::bench::tolerance::Tolerances;
 use crate::{bench, run};
 
 /// Measures speed, and prints it as ratios.
@@ -15,6 +17,7 @@ use crate::{bench, run};
 #[command(after_help = "\
 Examples:
   depbench bench targets --target depfast-raft --target etcd
+  depbench bench tolerance
   depbench bench load --connections 64 --pipeline 16")]
 pub(super) struct Bench {
     #[command(subcommand)]
@@ -24,6 +27,7 @@ pub(super) struct Bench {
 #[derive(Debug, Subcommand)]
 enum What {
     Targets(Targets),
+    Tolerance(Tolerance),
     Load(Load),
 }
 
@@ -55,6 +59,32 @@ struct Targets {
     out: Option<PathBuf>,
 }
 
+/// How much of each fault on one follower reaches the clients, in windows with and without it at 70 % of the peak.
+///
+/// Prints the ratios of throughput and p99 with their 95 % intervals, and whether they are inside the bound (throughput
+/// at least 95 %, p99 at most 110 % of fault-free), outside, or inconclusive.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  depbench bench tolerance\n  depbench bench tolerance --fault cpu.quota=5% --fault net.delay=40ms --target etcd"
+)]
+struct Tolerance {
+    /// The systems.
+    #[arg(long = "target", value_name = "NAME", default_values = ["depfast-raft"], value_parser = target)]
+    targets: Vec<String>,
+    /// The faults, spelt as for `inject`; those of the papers that this machine can inject if none is given.
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<FaultType>,
+    /// Pairs of windows for each fault.
+    #[arg(long, default_value = "10", value_parser = clap::value_parser!(u32).range(3..=1000))]
+    windows: u32,
+    /// How long each window takes, in whole seconds.
+    #[arg(long, default_value = "5s")]
+    window: Span,
+    /// Where the runs go; a new directory below `runs` otherwise.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
 /// The load generator against redis-benchmark, in turn on one redis-server with the same connections and cores.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  depbench bench load --connections 64 --pipeline 16")]
@@ -77,6 +107,7 @@ impl Bench {
     pub(super) fn execute(self) -> Result<Exit, CliError> {
         let comparison = match self.what {
             What::Targets(targets) => targets.compare()?.to_string(),
+            What::Tolerance(tolerance) => tolerance.measure()?.to_string(),
             What::Load(load) => load.compare()?.to_string(),
         };
         output::print(&format!("{comparison}\n"))?;
@@ -86,9 +117,7 @@ impl Bench {
 
 impl Targets {
     fn compare(self) -> Result<bench::Comparison, CliError> {
-        let out = self
-            .out
-            .unwrap_or_else(|| Path::new("runs").join(format!("bench-{}", Wall::now().label())));
+        let out = out(self.out, "bench");
         let settings = bench::Settings {
             targets: self.targets,
             clients: self.clients,
@@ -99,6 +128,24 @@ impl Targets {
         };
         Ok(bench::compare(&settings, &run::this_program()?)?)
     }
+}
+
+impl Tolerance {
+    fn measure(self) -> Result<Tolerances, CliError> {
+        let settings = bench::tolerance::Settings {
+            targets: self.targets,
+            faults: self.faults,
+            windows: NonZeroU32::new(self.windows).expect("at least 3"),
+            window: self.window,
+            out: out(self.out, "tolerance"),
+        };
+        Ok(bench::tolerance::measure(&settings, &run::this_program()?)?)
+    }
+}
+
+/// The directory asked for, or a new one below `runs`.
+fn out(asked: Option<PathBuf>, bench: &str) -> PathBuf {
+    asked.unwrap_or_else(|| Path::new("runs").join(format!("{bench}-{}", Wall::now().label())))
 }
 
 impl Load {

@@ -104,7 +104,13 @@ impl Link {
             }
             let sent = self
                 .outgoing
-                .send((ToAgent::Request { id, request }, payload))
+                .send((
+                    ToAgent::Request {
+                        id,
+                        request: Box::new(request),
+                    },
+                    payload,
+                ))
                 .await;
             sent.map_err(|_| self.shared.lost_error())?;
             answer

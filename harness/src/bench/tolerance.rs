@@ -1,0 +1,356 @@
+//! How much of a fault on a minority reaches the clients: paired windows with and without it, at a rate that the system
+//! carries easily when nothing is wrong.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use faults::{Availability, FaultType, available};
+use results::stats::{CellAnalysis, Ratio};
+use results::table;
+use vocab::ids::{Phase, RunName};
+use vocab::time::Wall;
+use vocab::units::Span;
+
+use super::run_experiment;
+use crate::cluster::{Cluster, ClusterError, Settings as ClusterSettings};
+use crate::experiment;
+use crate::run::RunError;
+
+/// The share of the system's own peak that is offered.
+const OFFERED: f64 = 0.7;
+
+/// Throughput may be at least this share of that without the fault.
+pub const LEAST_THROUGHPUT: f64 = 0.95;
+
+/// p99 may be at most this multiple of that without the fault.
+pub const MOST_P99: f64 = 1.10;
+
+/// The nodes: each with a CPU budget and a disk of its own, so that a fault on one hurts that one alone.
+const CLUSTER: &str = "{local: {servers: 3, clients: 1}}";
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Names of targets, as in the experiment file.
+    pub targets: Vec<String>,
+    /// Faults; those of the papers if there are none.
+    pub faults: Vec<FaultType>,
+    /// Pairs of windows for each fault.
+    pub windows: NonZeroU32,
+    /// How long each window takes.
+    pub window: Span,
+    /// The directory of all runs.
+    pub out: PathBuf,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Tolerances {
+    /// Per target, in the order asked for.
+    pub systems: Vec<System>,
+    /// Faults that this machine cannot inject, and why.
+    pub left_out: Vec<String>,
+    /// Where the runs lie.
+    pub out: PathBuf,
+}
+
+/// What one system made of the faults.
+#[derive(Debug)]
+pub struct System {
+    /// Its name.
+    pub name: String,
+    /// What it does at most, per second.
+    pub peak: f64,
+    /// What was offered, per second.
+    pub offered: f64,
+    /// Each fault.
+    pub faults: Vec<Line>,
+}
+
+/// One fault on one system.
+#[derive(Debug)]
+pub struct Line {
+    /// The fault.
+    pub fault: String,
+    /// Throughput and p99, faulty over fault-free; or why there are no numbers.
+    pub ratios: Result<(Option<Ratio>, Option<Ratio>), String>,
+}
+
+/// What an interval says of a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// All of the interval keeps the bound.
+    Inside,
+    /// None of it does.
+    Outside,
+    /// It lies across the bound, or there is none.
+    Inconclusive,
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Judgement::Inside => "inside",
+            Judgement::Outside => "outside",
+            Judgement::Inconclusive => "inconclusive",
+        })
+    }
+}
+
+/// Whether throughput is high enough.
+pub fn judge_throughput(ratio: Option<Ratio>) -> Judgement {
+    match ratio.and_then(|ratio| ratio.interval) {
+        Some((low, _)) if low >= LEAST_THROUGHPUT => Judgement::Inside,
+        Some((_, high)) if high < LEAST_THROUGHPUT => Judgement::Outside,
+        _ => Judgement::Inconclusive,
+    }
+}
+
+/// Whether p99 is low enough.
+pub fn judge_p99(ratio: Option<Ratio>) -> Judgement {
+    match ratio.and_then(|ratio| ratio.interval) {
+        Some((_, high)) if high <= MOST_P99 => Judgement::Inside,
+        Some((low, _)) if low > MOST_P99 => Judgement::Outside,
+        _ => Judgement::Inconclusive,
+    }
+}
+
+/// Measures every fault on every system.
+///
+/// # Errors
+/// As for any run. Trials that are invalid are told in their line.
+pub fn measure(settings: &Settings, program: &Path) -> Result<Tolerances, RunError> {
+    let (faults, left_out) = possible(&settings.faults)?;
+    let mut systems = Vec::new();
+    for target in &settings.targets {
+        let peak_dir = settings.out.join(format!("{target}-peak"));
+        let peak = run_experiment(&peak_file(target), &peak_dir, program)?;
+        let peak = peak
+            .cells
+            .iter()
+            .filter_map(|cell| Some(cell.phase(Phase::Baseline)?.rps.median))
+            .fold(0.0, f64::max);
+        if peak <= 0.0 {
+            let page = peak_dir.join("report.html");
+            return Err(RunError::Incomparable { page });
+        }
+        let offered = (peak * OFFERED).floor().max(1.0);
+        let mut lines = Vec::new();
+        if !faults.is_empty() {
+            let dir = settings.out.join(target);
+            let file = settings.file(target, offered, &faults);
+            let analysis = run_experiment(&file, &dir, program)?;
+            lines = analysis.cells.iter().map(line).collect();
+        }
+        systems.push(System {
+            name: target.clone(),
+            peak,
+            offered,
+            faults: lines,
+        });
+    }
+    Ok(Tolerances {
+        systems,
+        left_out,
+        out: settings.out.clone(),
+    })
+}
+
+fn line(cell: &CellAnalysis) -> Line {
+    let fault = cell.parameters.values().next();
+    let fault = fault.and_then(|value| value.as_str()).unwrap_or_default();
+    let reasons = cell.invalid_by_reason();
+    let ratios = match (cell.tolerance, reasons.first()) {
+        (Some(tolerance), _) => Ok((tolerance.rps, tolerance.p99)),
+        (None, Some((_, reason))) => Err(reason.clone()),
+        (None, None) => Err("no window was measured".to_owned()),
+    };
+    Line {
+        fault: fault.to_owned(),
+        ratios,
+    }
+}
+
+/// Those that a cluster of this machine can inject, as files spell them; and why not the others.
+fn possible(asked: &[FaultType]) -> Result<(Vec<String>, Vec<String>), RunError> {
+    let asked: Vec<FaultType> = match asked {
+        [] => of_the_papers(),
+        asked => asked.to_vec(),
+    };
+    let peak = experiment::from_text("(tolerance)", peak_file("depfast-raft"))?;
+    let spec = peak.spec.cluster;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System {
+            what: "cannot start the runtime",
+            source,
+        })?;
+    let (facts, wiring) = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let run: RunName = format!("tolerance-{}", Wall::now().label())
+            .parse()
+            .expect("a time is part of a name");
+        let cluster = Cluster::up(&spec, ClusterSettings::new(run)?, |_| {}).await?;
+        let server = cluster.servers().next().expect("it has three");
+        let facts = cluster.facts(server).await;
+        let wiring = cluster.wiring();
+        cluster.down().await?;
+        Ok::<_, RunError>((facts.map_err(ClusterError::from)?, wiring))
+    })?;
+    let (mut can, mut cannot) = (Vec::new(), Vec::new());
+    for kind in asked {
+        match available(&kind, &facts, wiring) {
+            Availability::Yes { .. } => can.push(spelt(&kind)),
+            no @ Availability::No { .. } => cannot.push(format!("{kind}: {no}")),
+        }
+    }
+    Ok((can, cannot))
+}
+
+/// Each once, however many papers use it.
+fn of_the_papers() -> Vec<FaultType> {
+    let mut found: Vec<FaultType> = Vec::new();
+    for preset in faults::presets::PRESETS {
+        let kind = preset.fault();
+        if !found.contains(&kind) {
+            found.push(kind);
+        }
+    }
+    found
+}
+
+/// JSON is YAML, on one line.
+fn spelt(kind: &FaultType) -> String {
+    serde_json::to_string(kind).expect("a fault can be written")
+}
+
+fn peak_file(target: &str) -> String {
+    format!(
+        "name: tolerance-peak\n\
+         cluster: {CLUSTER}\n\
+         targets: [{{{target}: {{}}}}]\n\
+         workload: {{clients: 64, connections: 16}}\n\
+         phases: {{warmup: 3s, baseline: 5s}}\n\
+         sweep: {{workload.clients: [64, 256]}}\n"
+    )
+}
+
+impl Settings {
+    fn file(&self, target: &str, offered: f64, faults: &[String]) -> String {
+        let sweep = match faults {
+            // A sweep has at least two values.
+            [_] => String::new(),
+            faults => format!("sweep: {{faults.slow.type: [{}]}}\n", faults.join(", ")),
+        };
+        format!(
+            "name: tolerance\n\
+             cluster: {CLUSTER}\n\
+             targets: [{{{target}: {{}}}}]\n\
+             workload: {{clients: 256, connections: 16, mode: {{open: {{rate: {offered}/s, arrivals: poisson}}}}}}\n\
+             phases: {{warmup: 3s, baseline: 5s, paired: {{windows: {}, on: {}, off: {}}}, recovery: 3s}}\n\
+             faults: [{{name: slow, type: {}, on: {{role: follower}}}}]\n\
+             {sweep}",
+            self.windows, self.window, self.window, faults[0]
+        )
+    }
+}
+
+impl fmt::Display for Tolerances {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "each fault on one follower of three, in windows with and without it; the bound: throughput at least {:.0} %, \
+             p99 at most {:.0} % of fault-free, by the bootstrap's 95 % interval",
+            LEAST_THROUGHPUT * 100.0,
+            MOST_P99 * 100.0
+        )?;
+        for system in &self.systems {
+            writeln!(
+                f,
+                "\n{}: offered {}/s of a peak of {}/s",
+                system.name,
+                table::thousands(system.offered),
+                table::thousands(system.peak)
+            )?;
+            for line in &system.faults {
+                writeln!(f, "  {line}")?;
+            }
+        }
+        for reason in &self.left_out {
+            writeln!(f, "left out: {reason}")?;
+        }
+        write!(f, "runs: {}", self.out.display())
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = |ratio: Option<Ratio>| {
+            let Some(ratio) = ratio else {
+                return "-".to_owned();
+            };
+            let interval = ratio
+                .interval
+                .map(|(low, high)| format!(" [{low:.3}, {high:.3}]"))
+                .unwrap_or_default();
+            format!("{:.3}{interval}", ratio.median)
+        };
+        match &self.ratios {
+            Ok((rps, p99)) => write!(
+                f,
+                "{:<44} throughput {:<22} {:<13} p99 {:<22} {}",
+                self.fault,
+                show(*rps),
+                judge_throughput(*rps),
+                show(*p99),
+                judge_p99(*p99)
+            ),
+            Err(reason) => write!(f, "{:<44} inconclusive: {reason}", self.fault),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ratio(low: f64, high: f64) -> Option<Ratio> {
+        Some(Ratio {
+            median: f64::midpoint(low, high),
+            interval: Some((low, high)),
+            count: 10,
+        })
+    }
+
+    #[test]
+    fn an_interval_across_its_bound_is_inconclusive() {
+        assert_eq!(judge_throughput(ratio(0.96, 1.02)), Judgement::Inside);
+        assert_eq!(judge_throughput(ratio(0.94, 1.02)), Judgement::Inconclusive);
+        assert_eq!(judge_throughput(ratio(0.80, 0.94)), Judgement::Outside);
+        assert_eq!(judge_p99(ratio(0.7, 1.09)), Judgement::Inside);
+        assert_eq!(judge_p99(ratio(1.05, 1.2)), Judgement::Inconclusive);
+        assert_eq!(judge_p99(ratio(1.2, 3.0)), Judgement::Outside);
+        assert_eq!(judge_p99(None), Judgement::Inconclusive);
+    }
+
+    #[test]
+    fn the_experiments_are_right() {
+        let settings = Settings {
+            targets: vec!["depfast-raft".to_owned()],
+            faults: Vec::new(),
+            windows: NonZeroU32::new(10).expect("10 is not 0"),
+            window: Span::seconds(5),
+            out: PathBuf::new(),
+        };
+        let faults: Vec<String> = of_the_papers().iter().map(spelt).collect();
+        for faults in [&faults[..1], &faults[..]] {
+            let text = settings.file("depfast-raft", 5000.0, faults);
+            let experiment = experiment::from_text("(tolerance)", text)
+                .unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(experiment.cells.len(), faults.len());
+        }
+        experiment::from_text("(peak)", peak_file("etcd"))
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+}
