@@ -213,7 +213,7 @@ mod tests {
             ("net.delay=40ms,delay=50ms", "twice"),
             ("process.pause=100ms", "by name: process.pause=for=…"),
             ("{cpu", "is no fault, expected"),
-            ("{\"cpu\"", "expected"),
+            ("{\"cpu\"", "EOF while parsing"),
         ] {
             let error = text.parse::<FaultType>().unwrap_err().to_string();
             assert!(error.contains(message), "{text}: {error}");
