@@ -1,5 +1,6 @@
 //! The `faults:` part of the experiment file.
 
+mod count;
 mod disk;
 mod kind;
 mod memory;
@@ -14,10 +15,11 @@ use vocab::ids::{FaultName, Phase};
 use vocab::problem::{FieldPath, Problems, Validate};
 use vocab::units::Span;
 
+pub use count::Count;
 pub use disk::{DiskContention, DiskIops, DiskThroughput, WriteSync};
 pub use kind::{CpuContention, CpuQuota, FaultType, NetDelay, ProcessPause};
 pub use memory::{MemoryContention, MemoryLimit};
-pub use place::{Count, Place, PlaceError, Resolve};
+pub use place::{ClientTraffic, Link, Place, PlaceError, Resolve};
 pub use schedule::{Intermittent, Ramp, Schedule, Stretch};
 pub use spelling::SpellingError;
 
@@ -95,6 +97,15 @@ impl Validate for FaultSpec {
     fn validate(&self, at: &FieldPath, problems: &mut Problems) {
         self.kind.validate(&at.key("type"), problems);
         self.on.validate(&at.key("on"), problems);
+        if self.on.is_of_the_network() && !self.kind.is_of_the_network() {
+            problems.add(
+                at.key("on"),
+                format!(
+                    "{} makes a node slow, not a link: `link` and `clients` go with network faults",
+                    self.kind.name()
+                ),
+            );
+        }
         self.schedule
             .validate(&self.kind, &at.key("schedule"), problems);
         if let Some(length) = self.length.filter(|length| *length < SHORTEST) {
@@ -318,6 +329,18 @@ mod tests {
                 "at least 1ms",
             ),
             ("process.pause: {}", "{}", "on", "either"),
+            (
+                "cpu.quota: {share: 5%}",
+                "{link: {from: s1, to: s2}}",
+                "on",
+                "go with network faults",
+            ),
+            (
+                "net.delay: {delay: 1ms}",
+                "{link: {from: s1, to: s1}}",
+                "on.link.to",
+                "itself",
+            ),
             (
                 "process.pause: {}",
                 "{role: leader, node: s1}",

@@ -91,6 +91,11 @@ const LONGEST_DELAY: Span = Span::seconds(30);
 const SHORTEST_PAUSE: Span = Span::millis(1);
 
 impl FaultType {
+    /// Whether it is about packets, of which some can be spared.
+    pub fn is_of_the_network(&self) -> bool {
+        self.name().starts_with("net.")
+    }
+
     /// The name in the experiment file.
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,10 +1,13 @@
 use std::fmt;
-use std::num::NonZeroU32;
+use std::net::IpAddr;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use vocab::ids::{NodeName, Role};
 use vocab::problem::{FieldPath, Problems, Validate};
+
+use super::count::{Count, minority};
+use crate::flow::{Flow, Peers};
 
 /// The node or nodes that become slow: all that have a role, up to a number, or one by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +19,12 @@ pub struct Place {
     /// One node by its name.
     #[serde(default)]
     pub node: Option<NodeName>,
+    /// A link between two nodes in one direction; for network faults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Link>,
+    /// What a network fault does to the traffic with clients.
+    #[serde(default, skip_serializing_if = "ClientTraffic::is_included")]
+    pub clients: ClientTraffic,
     /// How many nodes of the role.
     #[serde(default)]
     pub count: Count,
@@ -27,18 +36,34 @@ pub struct Place {
     pub allow_majority: bool,
 }
 
-/// How many nodes are hit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    /// That many.
-    Number(NonZeroU32),
-    /// As many as a quorum system must tolerate: one of 3, two of 5.
-    Minority,
+/// A link between two nodes in one direction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// The node that sends: the one that is hit.
+    pub from: NodeName,
+    /// The node that receives; a client's, too.
+    pub to: NodeName,
 }
 
-impl Default for Count {
-    fn default() -> Self {
-        Count::Number(NonZeroU32::MIN)
+/// What a network fault does to the traffic between its node and clients. What controls the node is never touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientTraffic {
+    /// The same as to all other traffic.
+    #[default]
+    Included,
+    /// Nothing.
+    Exempt,
+}
+
+impl ClientTraffic {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    fn is_included(&self) -> bool {
+        *self == ClientTraffic::Included
     }
 }
 
@@ -84,24 +109,12 @@ pub enum PlaceError {
         /// How many there are.
         servers: usize,
     },
-    /// Neither a role nor a node is given.
-    #[error("a fault needs a `role` or a `node`")]
+    /// The other end of a link is no node.
+    #[error("there is no node `{0}` at the other end of the link")]
+    NoSuchPeer(NodeName),
+    /// Neither a role nor a node nor a link is given.
+    #[error("a fault needs a `role`, a `node` or a `link`")]
     Nowhere,
-}
-
-impl Count {
-    /// As a number, in a cluster of `servers`.
-    pub fn of(self, servers: usize) -> usize {
-        match self {
-            Count::Number(number) => number.get() as usize,
-            Count::Minority => minority(servers),
-        }
-    }
-}
-
-/// The largest number of `servers` that leaves a majority.
-fn minority(servers: usize) -> usize {
-    servers.saturating_sub(1) / 2
 }
 
 impl Place {
@@ -110,7 +123,11 @@ impl Place {
     /// # Errors
     /// The place does not fit the cluster; see [`PlaceError`].
     pub fn pick(&self, servers: &[(NodeName, Option<Role>)]) -> Result<Vec<NodeName>, PlaceError> {
-        let picked: Vec<NodeName> = match (&self.node, self.role) {
+        let named = self
+            .node
+            .as_ref()
+            .or(self.link.as_ref().map(|link| &link.from));
+        let picked: Vec<NodeName> = match (named, self.role) {
             (Some(node), _) => {
                 if !servers.iter().any(|(name, _)| name == node) {
                     let names: Vec<&str> = servers.iter().map(|(name, _)| name.as_str()).collect();
@@ -145,24 +162,70 @@ impl Place {
         }
         Ok(picked)
     }
+
+    /// Which packets of a node hit a network fault is about, where hosts have these addresses.
+    ///
+    /// # Errors
+    /// The other end of the link is no node of the cluster.
+    pub fn flow(
+        &self,
+        address: impl Fn(&NodeName) -> Option<IpAddr>,
+        clients: &[IpAddr],
+    ) -> Result<Flow, PlaceError> {
+        let peers = match &self.link {
+            None => Peers::Everyone,
+            Some(link) => Peers::Only(vec![
+                address(&link.to).ok_or_else(|| PlaceError::NoSuchPeer(link.to.clone()))?,
+            ]),
+        };
+        let exempt = match self.clients {
+            ClientTraffic::Included => Vec::new(),
+            ClientTraffic::Exempt => clients.to_vec(),
+        };
+        Ok(Flow {
+            peers,
+            exempt,
+            ..Flow::default()
+        })
+    }
+
+    /// Whether only a network fault can be at it.
+    pub fn is_of_the_network(&self) -> bool {
+        self.link.is_some() || self.clients != ClientTraffic::Included
+    }
 }
 
 impl Validate for Place {
     fn validate(&self, at: &FieldPath, problems: &mut Problems) {
-        if self.role.is_some() == self.node.is_some() {
+        let given = [
+            self.role.is_some(),
+            self.node.is_some(),
+            self.link.is_some(),
+        ];
+        if given.iter().filter(|given| **given).count() != 1 {
             problems.add_with_help(
                 at.clone(),
-                "expected either `role` or `node`",
-                "`{role: follower}` or `{node: s2}`",
+                "expected either `role` or `node` or `link`",
+                "`{role: follower}`, `{node: s2}`, or for network faults `{link: {from: s1, to: s2}}`",
             );
         }
-        if self.node.is_some() && self.count != Count::default() {
+        if self.link.as_ref().is_some_and(|link| link.from == link.to) {
+            problems.add(at.key("link").key("to"), "a node has no link to itself");
+        }
+        if self.link.is_some() && self.clients == ClientTraffic::Exempt {
+            problems.add(
+                at.key("clients"),
+                "a link has two ends: `clients` goes with `role` and `node`",
+            );
+        }
+        let named = self.node.is_some() || self.link.is_some();
+        if named && self.count != Count::default() {
             problems.add(
                 at.key("count"),
                 "one node by name is one node: `count` goes with `role`",
             );
         }
-        if self.node.is_some() && self.resolve == Resolve::Track {
+        if named && self.resolve == Resolve::Track {
             problems.add(
                 at.key("resolve"),
                 "a node by name does not move: `track` goes with `role`",
@@ -173,73 +236,17 @@ impl Validate for Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.node, self.role) {
-            (Some(node), _) => write!(f, "{node}"),
-            (None, Some(role)) if self.count == Count::default() => write!(f, "one {role}"),
-            (None, Some(role)) => write!(f, "{} {role}s", self.count),
-            (None, None) => f.write_str("nowhere"),
+        match (&self.node, &self.link, self.role) {
+            (Some(node), ..) => write!(f, "{node}"),
+            (None, Some(link), _) => write!(f, "the link from {} to {}", link.from, link.to),
+            (None, None, Some(role)) if self.count == Count::default() => write!(f, "one {role}"),
+            (None, None, Some(role)) => write!(f, "{} {role}s", self.count),
+            (None, None, None) => f.write_str("nowhere"),
+        }?;
+        match self.clients {
+            ClientTraffic::Included => Ok(()),
+            ClientTraffic::Exempt => f.write_str(" (not towards clients)"),
         }
-    }
-}
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Count::Number(number) => number.fmt(f),
-            Count::Minority => f.write_str("a minority of"),
-        }
-    }
-}
-
-impl Serialize for Count {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Count::Number(number) => number.serialize(serializer),
-            Count::Minority => serializer.serialize_str("minority"),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Count;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of nodes above 0, or `minority`")
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Count, E> {
-                u32::try_from(number)
-                    .ok()
-                    .and_then(NonZeroU32::new)
-                    .map(Count::Number)
-                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(number), &self))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Count, E> {
-                match text {
-                    "minority" => Ok(Count::Minority),
-                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-impl JsonSchema for Count {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Count".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "description": "A number of nodes, or as many as a quorum system must tolerate.",
-            "oneOf": [{"type": "integer", "minimum": 1}, {"const": "minority"}],
-            "default": 1,
-        })
     }
 }
 
@@ -285,6 +292,28 @@ mod tests {
             &[F, L, F],
         );
         assert_eq!(picked.unwrap(), ["s1", "s3"]);
+    }
+
+    #[test]
+    fn a_flow_is_a_link_or_all_but_the_clients() {
+        let address = |node: &NodeName| match node.as_str() {
+            "s2" => Some("10.0.0.2".parse().unwrap()),
+            _ => None,
+        };
+        let flow = |place: &str| {
+            let place: Place = serde_yaml::from_str(place).unwrap();
+            place.flow(address, &["10.0.0.9".parse().unwrap()])
+        };
+        assert!(flow("{role: leader}").unwrap().is_everything());
+        let link = flow("{link: {from: s1, to: s2}}").unwrap();
+        assert_eq!(link.to_string(), "10.0.0.2");
+        let servers = flow("{node: s1, clients: exempt}").unwrap();
+        assert_eq!(servers.to_string(), "everyone but 10.0.0.9");
+        assert!(flow("{link: {from: s1, to: s7}}").is_err());
+        assert_eq!(
+            pick("{link: {from: s3, to: s2}}", &[F, L, F]).unwrap(),
+            ["s3"]
+        );
     }
 
     #[test]

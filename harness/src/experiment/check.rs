@@ -158,27 +158,13 @@ fn within(spec: &Spec, fault: &FaultSpec, phase: Span, at: &FieldPath, problems:
 
 fn place(spec: &Spec, on: &Place, members: &Members, at: &FieldPath, problems: &mut Problems) {
     if let Some(node) = &on.node {
-        let names = members.names();
-        if !names.iter().any(|name| name == node.as_str()) {
-            let near = nearest(node.as_str(), names.iter().map(String::as_str));
-            let (message, help) = match (is_client(spec, node), near) {
-                (true, _) => (
-                    format!("`{node}` drives the load: it would measure its own fault"),
-                    format!("faults go on servers, {}", members.list()),
-                ),
-                (false, near) => (
-                    format!(
-                        "there is no server `{node}`, {} runs on {}",
-                        members.target.name(),
-                        members.list()
-                    ),
-                    near.map_or_else(
-                        || "the nodes of a cluster are named by their number".to_owned(),
-                        |near| format!("did you mean `{near}`?"),
-                    ),
-                ),
-            };
-            problems.add_with_help(at.key("node"), message, help);
+        server(spec, node, members, &at.key("node"), problems);
+    }
+    if let Some(link) = &on.link {
+        let at = at.key("link");
+        server(spec, &link.from, members, &at.key("from"), problems);
+        if !is_client(spec, &link.to) {
+            server(spec, &link.to, members, &at.key("to"), problems);
         }
     }
     if let Some(role) = on.role {
@@ -217,6 +203,38 @@ fn place(spec: &Spec, on: &Place, members: &Members, at: &FieldPath, problems: &
     }
 }
 
+/// A node by name must run a member.
+fn server(
+    spec: &Spec,
+    node: &NodeName,
+    members: &Members,
+    at: &FieldPath,
+    problems: &mut Problems,
+) {
+    let names = members.names();
+    if !names.iter().any(|name| name == node.as_str()) {
+        let near = nearest(node.as_str(), names.iter().map(String::as_str));
+        let (message, help) = match (is_client(spec, node), near) {
+            (true, _) => (
+                format!("`{node}` drives the load: it would measure its own fault"),
+                format!("faults go on servers, {}", members.list()),
+            ),
+            (false, near) => (
+                format!(
+                    "there is no server `{node}`, {} runs on {}",
+                    members.target.name(),
+                    members.list()
+                ),
+                near.map_or_else(
+                    || "the nodes of a cluster are named by their number".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                ),
+            ),
+        };
+        problems.add_with_help(at.clone(), message, help);
+    }
+}
+
 fn is_client(spec: &Spec, node: &NodeName) -> bool {
     (1..=spec.cluster.clients()).any(|number| node.as_str() == format!("c{number}"))
 }
@@ -234,7 +252,8 @@ fn majority(spec: &Spec, members: &Members, problems: &mut Problems) {
         if fault.on.allow_majority {
             continue;
         }
-        match (&fault.on.node, fault.on.role) {
+        let link = fault.on.link.as_ref().map(|link| &link.from);
+        match (fault.on.node.as_ref().or(link), fault.on.role) {
             (Some(node), _) if !named.contains(&node) => named.push(node),
             (None, Some(role)) => {
                 let most = by_role.entry(role).or_default();

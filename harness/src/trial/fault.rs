@@ -75,6 +75,7 @@ impl Course<'_> {
     pub(super) async fn run(mut self) -> Result<(), String> {
         let hands = Hands {
             fault: &self.spec.name,
+            place: &self.spec.on,
             cluster: self.cluster,
             news: self.news.clone(),
             standing: self.standing.clone(),

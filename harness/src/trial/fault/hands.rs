@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use faults::{FaultType, Flow, Site};
+use faults::{FaultType, Flow, Place, Site};
 use futures_util::future::try_join_all;
 use results::ProbeMoment;
 use tokio::sync::mpsc;
@@ -25,6 +26,7 @@ pub(in crate::trial) type Standing = Arc<Mutex<Vec<(Node, FaultOrder)>>>;
 /// What carries out one fault, at whichever site, and tells of it.
 pub(super) struct Hands<'a> {
     pub(super) fault: &'a FaultName,
+    pub(super) place: &'a Place,
     pub(super) cluster: &'a Cluster,
     pub(super) news: mpsc::UnboundedSender<News>,
     pub(super) standing: Standing,
@@ -85,6 +87,14 @@ impl Hands<'_> {
         self.tell_at(clock::now(), victim, what);
     }
 
+    fn flow(&self) -> Result<Flow, String> {
+        let address = |name: &NodeName| Some(self.cluster.node(name).ok()?.address());
+        let clients: Vec<IpAddr> = self.cluster.clients().map(Node::address).collect();
+        self.place
+            .flow(address, &clients)
+            .map_err(|error| error.to_string())
+    }
+
     fn tell_at(&self, at: Monotonic, victim: &NodeName, what: What) {
         // The driver listens as long as the course runs.
         let _heard = self.news.send(News {
@@ -121,7 +131,7 @@ impl Hands<'_> {
             kind: kind.clone(),
             victim: victim.clone(),
             address: node.address(),
-            flow: Flow::default(),
+            flow: self.flow()?,
         };
         Ok((site.clone(), order))
     }
