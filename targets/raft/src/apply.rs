@@ -32,15 +32,21 @@ impl Raft {
     /// Applies committed entries whose clients, if any, wait elsewhere.
     pub(crate) async fn apply_until(&self, until: LogIndex) -> io::Result<()> {
         loop {
-            let applied = self.state.borrow().applied;
+            let (applied, installed) = {
+                let state = self.state.borrow();
+                (state.applied, state.installed)
+            };
             if applied >= until {
                 return Ok(());
             }
-            let batches = self.fetch(applied.next(), APPLY_BYTES).await?;
+            let batches = self.fetch(applied.next(), APPLY_BYTES).await;
             {
                 let mut state = self.state.borrow_mut();
-                for batch in &batches {
-                    state.apply_unasked(batch);
+                // A snapshot may have come meanwhile, and another log with it.
+                if state.installed == installed {
+                    for batch in &batches? {
+                        state.apply_unasked(batch);
+                    }
                 }
             }
             self.env.yield_now().await;

@@ -30,6 +30,8 @@ pub struct Config {
     /// How many bytes of the log are kept in memory as well as in the file; older entries are read back when a peer
     /// lacks them. Without a file everything is kept.
     pub log_memory: usize,
+    /// A snapshot is taken whenever the log has grown by so many bytes; the log is kept back to the snapshot before.
+    pub snapshot_bytes: u64,
     /// How many bytes of entries one message to a peer carries, if they do not come in one larger batch.
     pub message_bytes: usize,
     /// How a read is known to be current.
@@ -45,6 +47,8 @@ pub struct Config {
 
 /// A reasonable [`Config::log_memory`]: some seconds of full load.
 pub const LOG_MEMORY: usize = 32 << 20;
+/// A reasonable [`Config::snapshot_bytes`].
+pub const SNAPSHOT_BYTES: u64 = 256 << 20;
 /// A reasonable [`Config::message_bytes`].
 pub const MESSAGE_BYTES: usize = 1 << 20;
 
@@ -187,6 +191,7 @@ impl Config {
             durability: Durability::default(),
             timing: Timing::default(),
             log_memory: LOG_MEMORY,
+            snapshot_bytes: SNAPSHOT_BYTES,
             message_bytes: MESSAGE_BYTES,
             reads: Reads::default(),
             mitigation: true,

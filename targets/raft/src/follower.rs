@@ -8,7 +8,7 @@ use crate::message::{AppendReply, AppendRequest, Held};
 use crate::replica::Raft;
 use crate::state::State;
 use crate::storage::{Batch, Record};
-use crate::types::{LogIndex, ReplicaId};
+use crate::types::{LogIndex, ReplicaId, Term};
 
 impl Raft {
     pub(crate) fn on_append(&self, from: ReplicaId, mut body: Bytes, respond: Responder) {
@@ -22,7 +22,7 @@ impl Raft {
         let held = if request.term < state.term() {
             Held::LacksFrom(LogIndex::ZERO)
         } else {
-            self.heed(&mut state, from, &request);
+            self.heed(&mut state, from, request.term);
             self.take_over(&mut state, &request, batches)
         };
         let reply = AppendReply {
@@ -35,9 +35,9 @@ impl Raft {
     }
 
     /// Accepts the sender as the leader of its term.
-    fn heed(&self, state: &mut State, leader: ReplicaId, request: &AppendRequest) {
-        if request.term > state.term() || state.role() != Role::Follower {
-            self.follow(state, request.term);
+    pub(crate) fn heed(&self, state: &mut State, leader: ReplicaId, term: Term) {
+        if term > state.term() || state.role() != Role::Follower {
+            self.follow(state, term);
         }
         state.leader = Some(leader);
         state.contact = self.env.now();
@@ -45,7 +45,10 @@ impl Raft {
     }
 
     fn take_over(&self, state: &mut State, request: &AppendRequest, batches: Vec<Batch>) -> Held {
+        let covered = state.log.start().after;
         match state.log.term_at(request.previous) {
+            // What a snapshot covers is committed, so every leader has the same.
+            _ if request.previous < covered => {}
             None => return Held::LacksFrom(state.log.last().next()),
             Some(term) if term != request.previous_term => {
                 // Everything of a contradicted term goes at once; what is committed cannot be contradicted.
@@ -54,9 +57,9 @@ impl Raft {
             }
             Some(_) => {}
         }
-        let mut matched = request.previous;
+        let mut matched = request.previous.max(covered);
         for batch in batches {
-            matched = batch.last();
+            matched = matched.max(batch.last());
             self.add(state, &batch);
         }
         if request.commit.min(matched) > state.commit {

@@ -14,19 +14,20 @@
 //! | `replica`, `state` | the parts of one replica, and its state between two steps |
 //! | `clients`, `peers`, `apply` | what it does for its clients, for its peers, and with what is committed |
 //! | `election`, `follower`, `leader` | the three parts of the protocol |
+//! | `snapshot`, `install` | how the log is kept short, and how a follower that lags too far is brought up |
 //! | [`server`] | a replica with its client port, as a process runs it |
-//!
-//! The log is kept in memory as well as on disk; compaction comes later.
 
 mod apply;
 mod clients;
 pub mod config;
 mod election;
 mod follower;
+mod install;
 mod leader;
 mod membership;
 pub mod message;
 mod mutation;
+mod pace;
 mod peers;
 mod replica;
 pub mod server;

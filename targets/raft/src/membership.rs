@@ -28,11 +28,30 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// The group that is in force up to the first change.
-    pub(crate) fn new(group: BTreeMap<ReplicaId, Member>) -> Self {
+    /// A log after `index`, up to which this group is in force.
+    pub(crate) fn new(index: LogIndex, group: BTreeMap<ReplicaId, Member>) -> Self {
         Self {
-            groups: vec![(LogIndex::ZERO, Rc::new(group))],
+            groups: vec![(index, Rc::new(group))],
         }
+    }
+
+    /// Forgets what was in force before `index`; what was then in force stays.
+    pub(crate) fn compact(&mut self, index: LogIndex) {
+        let past = self.groups.partition_point(|(at, _)| *at <= index);
+        self.groups.drain(..past.saturating_sub(1));
+        self.groups[0].0 = self.groups[0].0.max(index);
+    }
+
+    /// Begins with the group of a snapshot that ends at `index`; changes between there and `last`, the end of the log,
+    /// stay.
+    pub(crate) fn install(
+        &mut self,
+        index: LogIndex,
+        group: BTreeMap<ReplicaId, Member>,
+        last: LogIndex,
+    ) {
+        self.groups.retain(|(at, _)| *at > index && *at <= last);
+        self.groups.insert(0, (index, Rc::new(group)));
     }
 
     /// The group in force.
@@ -49,7 +68,8 @@ impl Membership {
     pub(crate) fn note(&mut self, batch: &Batch) -> bool {
         let before = self.groups.len();
         for (index, entry) in (batch.first().0..).map(LogIndex).zip(batch.entries()) {
-            if let Some(group) = decode(entry) {
+            let known = index <= self.groups[0].0;
+            if let Some(group) = decode(entry).filter(|_| !known) {
                 self.groups.push((index, Rc::new(group)));
             }
         }
@@ -66,7 +86,6 @@ impl Membership {
     }
 
     /// The group in force at `index`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for snapshots"))]
     pub(crate) fn group_at(&self, index: LogIndex) -> &Group {
         let at = self.groups.iter().rev().find(|(at, _)| *at <= index);
         &at.unwrap_or(&self.groups[0]).1
@@ -119,7 +138,6 @@ fn take_text(bytes: &mut &[u8]) -> Option<String> {
 }
 
 /// The members as a snapshot keeps them.
-#[cfg_attr(not(test), expect(dead_code, reason = "for snapshots"))]
 pub(crate) fn to_bytes(group: &BTreeMap<ReplicaId, Member>) -> Bytes {
     let mut bytes = BytesMut::new();
     encode(group, &mut bytes);
@@ -142,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_latest_group_of_the_log_is_in_force() {
-        let mut membership = Membership::new(group(&[1, 2, 3]));
+        let mut membership = Membership::new(LogIndex::ZERO, group(&[1, 2, 3]));
         let mut builder = BatchBuilder::default();
         builder.push(|entry| entry.put_u8(7));
         builder.push(|entry| encode(&group(&[1, 2, 3, 4]), entry));
@@ -158,6 +176,17 @@ mod tests {
         assert!(membership.truncate_from(LogIndex(1)));
         assert_eq!(**membership.group(), group(&[1, 2, 3]));
         assert!(!membership.truncate_from(LogIndex(1)));
+
+        assert!(membership.note(&batch));
+        membership.compact(LogIndex(12));
+        assert_eq!(**membership.group_at(LogIndex(12)), group(&[1, 2, 3, 4]));
+        assert_eq!(**membership.group(), group(&[1, 2, 4]));
+        membership.install(LogIndex(12), group(&[1, 2]), LogIndex(13));
+        assert_eq!(**membership.group_at(LogIndex(12)), group(&[1, 2]));
+        assert_eq!(**membership.group(), group(&[1, 2, 4]));
+        membership.install(LogIndex(20), group(&[1]), LogIndex(20));
+        assert_eq!(**membership.group(), group(&[1]));
+        assert!(!membership.note(&batch), "what a snapshot covers is known");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use depfast::{Responder, Service};
 
 use crate::membership::Group;
-use crate::message::{APPEND, TIMEOUT_NOW, VOTE};
+use crate::message::{APPEND, SNAPSHOT, TIMEOUT_NOW, VOTE};
 use crate::mutation::Mutation;
 use crate::replica::Raft;
 use crate::state::State;
@@ -21,6 +21,7 @@ impl Service for Peers {
         match method {
             VOTE => self.0.on_vote_request(from, body, respond),
             APPEND => self.0.on_append(from, body, respond),
+            SNAPSHOT => self.0.on_snapshot(from, body, respond),
             TIMEOUT_NOW => self.0.on_timeout_now(body),
             // A later version's message: silence is what a peer must be ready for anyway.
             _ => {}

@@ -33,11 +33,11 @@ pub struct Raft {
     pub(crate) reads: Reads,
     pub(crate) message_bytes: usize,
     log_memory: usize,
+    pub(crate) snapshot_bytes: u64,
     #[cfg(feature = "mutations")]
     mutation: Option<Mutation>,
     pub(crate) rpc: Rpc,
     pub(crate) wal: Rc<Wal>,
-    #[expect(dead_code, reason = "written next")]
     pub(crate) snapshots: Rc<Snapshots>,
     pub(crate) state: RefCell<State>,
     /// The members, apart from the state: the clients' side asks for them when it is told of a leader, in the middle of
@@ -99,6 +99,9 @@ impl Raft {
             contact: env.now(),
             patience_from: env.now(),
             handovers: 0,
+            installed: 0,
+            receiving: false,
+            incoming: None,
         };
         let raft = Rc::new_cyclic(|this| Self {
             env: env.clone(),
@@ -108,6 +111,7 @@ impl Raft {
             reads: config.reads,
             message_bytes: config.message_bytes,
             log_memory: config.log_memory,
+            snapshot_bytes: config.snapshot_bytes,
             #[cfg(feature = "mutations")]
             mutation: config.mutation,
             rpc,
@@ -124,8 +128,10 @@ impl Raft {
         raft.rpc.serve(Rc::new(Peers(Rc::clone(&raft))));
         let (electing, applying, promising) =
             (Rc::clone(&raft), Rc::clone(&raft), Rc::clone(&raft));
+        let compacting = Rc::clone(&raft);
         env.spawn(async move { electing.elect_forever().await });
         env.spawn(async move { applying.apply_forever().await });
+        env.spawn(async move { compacting.compact_forever().await });
         env.spawn(async move { promising.answer_when_durable().await });
         Ok(raft)
     }
@@ -200,13 +206,15 @@ async fn find_members(
     config: &Config,
 ) -> io::Result<Membership> {
     let known = snapshot.and_then(|meta| membership::decode(&meta.configuration));
-    let mut membership = Membership::new(known.unwrap_or_else(|| {
+    let initial = || {
         if config.joins {
             BTreeMap::new()
         } else {
             config.members.clone()
         }
-    }));
+    };
+    let covered = snapshot.map_or(LogIndex::ZERO, |meta| meta.index);
+    let mut membership = Membership::new(covered, known.unwrap_or_else(initial));
     let mut next = log.first_index();
     while next <= log.last() {
         let batches = match log.since(next, SCAN_BYTES) {

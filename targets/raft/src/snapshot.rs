@@ -1,11 +1,99 @@
 //! Snapshots of the state machine, and the log that needs not go back further.
+//!
+//! When the log has grown by a given size since the last snapshot, the store is written down chunk by chunk while it goes
+//! on changing, and the log is cut. It is cut at the snapshot *before*, so that a follower that lags a little still gets
+//! entries instead of the whole store.
 
 use std::io;
+use std::time::Duration;
 
 use kv::Store;
 use kv::store::Restoring;
 
-use crate::storage::Snapshots;
+use crate::membership;
+use crate::pace::Pace;
+use crate::replica::Raft;
+use crate::storage::{SnapshotMeta, Snapshots, is_full};
+use crate::types::LogIndex;
+
+/// Bytes a second at which snapshots are written and sent, so that the log keeps most of disk and network.
+pub(crate) const RATE: u64 = 64 << 20;
+/// How long a full disk is left alone.
+const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
+
+impl Raft {
+    pub(crate) async fn compact_forever(&self) {
+        let mut before = self
+            .snapshots
+            .latest()
+            .map_or(LogIndex::ZERO, |meta| meta.index);
+        // How much was written since the last snapshot is not known: a half is right on average.
+        let mut written = self
+            .wal
+            .durable()
+            .get()
+            .0
+            .saturating_sub(self.snapshot_bytes / 2);
+        loop {
+            self.wal
+                .durable()
+                .wait("log to compact", |durable| {
+                    durable.0.saturating_sub(written) >= self.snapshot_bytes
+                        && self.state.borrow().applied > before
+                })
+                .await;
+            let end = self.wal.durable().get().0;
+            match self.take_snapshot().await {
+                Ok(index) => {
+                    self.forget_until(before);
+                    (before, written) = (index, end);
+                }
+                Err(error) if is_full(&error) => {
+                    self.env.timeout("full disk", FULL_DISK_PAUSE).await;
+                }
+                Err(error) => return self.wal.fail(error),
+            }
+        }
+    }
+
+    /// Writes down what is applied now.
+    async fn take_snapshot(&self) -> io::Result<LogIndex> {
+        let (meta, chunks) = {
+            let state = self.state.borrow();
+            let index = state.applied;
+            let meta = SnapshotMeta {
+                index,
+                term: state
+                    .log
+                    .term_at(index)
+                    .expect("what is applied is in the log"),
+                configuration: membership::to_bytes(state.membership.group_at(index)),
+            };
+            (meta, state.store.snapshot())
+        };
+        let index = meta.index;
+        let mut writer = self.snapshots.begin(meta).await?;
+        let mut pace = Pace::new(&self.env, RATE);
+        for chunk in chunks {
+            pace.spend(chunk.len()).await;
+            writer.write(chunk).await?;
+        }
+        writer.finish().await?;
+        Ok(index)
+    }
+
+    /// Cuts the log; a snapshot must cover what goes.
+    fn forget_until(&self, index: LogIndex) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let covered = self
+            .snapshots
+            .latest()
+            .map_or(LogIndex::ZERO, |meta| meta.index);
+        self.wal.compact(&mut state.log, index.min(covered));
+        state.membership.compact(covered);
+    }
+}
 
 /// The store as the current snapshot has it, or an empty one.
 pub(crate) async fn restore(snapshots: &Snapshots) -> io::Result<Store> {

@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use depfast::Instant;
 use kv::{Role, Store};
 
+use crate::install::Incoming;
 use crate::leader::Leading;
 use crate::membership::{self, Membership};
 use crate::storage::{Batch, HardState, Log};
@@ -24,6 +25,11 @@ pub(crate) struct State {
     pub(crate) patience_from: Instant,
     /// How many leaders in a row handed over because they were slow, the last time to this replica.
     pub(crate) handovers: u32,
+    /// Counts the snapshots that were received and have replaced the store.
+    pub(crate) installed: u64,
+    /// Whether a part of a snapshot is being written.
+    pub(crate) receiving: bool,
+    pub(crate) incoming: Option<Incoming>,
 }
 
 /// What a replica is to its group, with what only that needs.

@@ -13,6 +13,7 @@ mod change;
 mod commit;
 mod gather;
 mod heartbeat;
+mod install;
 mod lease;
 mod progress;
 mod transfer;

@@ -32,8 +32,8 @@ pub(super) struct Progress {
     attempt: u64,
     /// Whether it is unknown what it holds; then one message at a time finds out.
     probing: bool,
-    /// Whether what it is to be sent next is being read from the log file.
-    fetching: bool,
+    /// Whether what it is to be sent next is being read from the log file, or is a snapshot on its way.
+    pub(super) fetching: bool,
     pub(super) heard: Instant,
     /// Whether it was sent anything since the latest heartbeat began.
     pub(super) told_in_beat: bool,
@@ -64,6 +64,12 @@ impl Progress {
 
     const fn may_send(&self) -> bool {
         !self.fetching && self.unanswered < if self.probing { 1 } else { WINDOW }
+    }
+
+    /// Takes note that it holds everything up to `index`, which it got otherwise.
+    pub(super) fn holds(&mut self, index: LogIndex) {
+        self.matched = self.matched.max(index);
+        self.begin_anew(self.matched.next());
     }
 
     /// Takes note of an answer; returns whether sending can go on.
@@ -116,7 +122,7 @@ impl Raft {
                     self.fetch_and_send(state, peer, extent);
                     return;
                 }
-                Stretch::Compacted => return,
+                Stretch::Compacted => return self.send_snapshot(state, peer),
             };
             if self.send(state, peer, next, &batches) == Sent::No {
                 return;
@@ -137,11 +143,15 @@ impl Raft {
         let (next, attempt) = (progress.next, progress.attempt);
         let this = Rc::clone(self);
         self.env.spawn(async move {
-            let batches = match this.wal.read(&extent).await {
+            let batches = this.wal.read(&extent).await;
+            let mut state = this.state.borrow_mut();
+            let compacted = next < state.log.first_index();
+            let batches = match batches {
                 Ok(batches) => batches,
+                // It was removed meanwhile, because a snapshot covers it.
+                Err(_) if compacted => Vec::new(),
                 Err(error) => return this.wal.fail(error),
             };
-            let mut state = this.state.borrow_mut();
             let Some(progress) = state
                 .leading(term)
                 .and_then(|leading| leading.peers.get_mut(&peer))
@@ -150,7 +160,8 @@ impl Raft {
             };
             progress.fetching = false;
             // Meanwhile the peer may have said that it needs something else.
-            if (progress.next, progress.attempt) != (next, attempt)
+            if compacted
+                || (progress.next, progress.attempt) != (next, attempt)
                 || this.send(&mut state, peer, next, &batches) == Sent::Yes
             {
                 this.send_entries(&mut state, peer);
@@ -167,7 +178,8 @@ impl Raft {
         let Some(progress) = leading.peers.get(&peer) else {
             return;
         };
-        let next = progress.next;
+        // Of what a snapshot covers only the end is known.
+        let next = progress.next.max(state.log.first_index());
         self.send(state, peer, next, &[]);
     }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use depfast::sim::Sim;
-use depfast_raft::config::{LOG_MEMORY, MESSAGE_BYTES};
+use depfast_raft::config::{LOG_MEMORY, MESSAGE_BYTES, SNAPSHOT_BYTES};
 use depfast_raft::{Config, Member, Mutation, Raft, Reads, ReplicaId, Timing};
 use kv::{Command, Front, Limits, Op, Replica, Role, Status, Store};
 
@@ -17,6 +17,7 @@ pub(crate) struct Setup {
     pub(crate) size: u32,
     pub(crate) log_memory: usize,
     pub(crate) message_bytes: usize,
+    pub(crate) snapshot_bytes: u64,
     pub(crate) reads: Reads,
     pub(crate) mutation: Option<Mutation>,
 }
@@ -27,19 +28,21 @@ impl Setup {
             size,
             log_memory: LOG_MEMORY,
             message_bytes: MESSAGE_BYTES,
+            snapshot_bytes: SNAPSHOT_BYTES,
             reads: Reads::Quorum,
             mutation: None,
         }
     }
 
     /// The groups of random lives: of every size, with every kind of read; some forget what lies in their files and have
-    /// to read it again for whoever lags, some send entries one batch at a time.
+    /// to read it again for whoever lags, some take a snapshot all the time, some send entries one batch at a time.
     pub(crate) fn varied(seed: u64) -> Self {
         let pick = |of: &[usize], nth: u64| of[usize::try_from(nth).unwrap() % of.len()];
         Self {
             size: u32::try_from(pick(&[3, 5, 3, 7, 3, 5], seed)).unwrap(),
             log_memory: pick(&[8 << 10, 1 << 20], seed),
             message_bytes: pick(&[MESSAGE_BYTES, MESSAGE_BYTES, 1], seed),
+            snapshot_bytes: pick(&[4 << 10, 64 << 10, 1 << 20], seed / 2) as u64,
             reads: if seed % 4 < 2 {
                 Reads::Lease
             } else {
@@ -158,6 +161,7 @@ impl Cluster {
             timing: Timing::new(Duration::from_millis(150), Duration::from_millis(20)),
             log_memory: self.setup.log_memory,
             message_bytes: self.setup.message_bytes,
+            snapshot_bytes: self.setup.snapshot_bytes,
             reads: self.setup.reads,
             mutation: self.setup.mutation,
             ..Config::new(id, members, PathBuf::new())
