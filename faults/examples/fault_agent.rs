@@ -73,6 +73,7 @@ fn context(order: &Order) -> Result<FaultContext, Failure> {
         facts,
         cgroup: group.transpose()?,
         servers: servers.into_iter().collect(),
+        latency: None,
         disk: order.journal.parent().map(Path::to_owned),
         link: link.transpose()?,
         flow: Flow::default(),

@@ -11,6 +11,7 @@ fn main() -> ExitCode {
         "duty-cycle" => helpers::duty_cycle::main(),
         "delay-line" => helpers::delay_line::main(),
         "disk-probe" => helpers::disk_probe::main(),
+        "latency-layer" => helpers::latency_layer::main(),
         "disk-writer" => helpers::disk_writer::main(),
         "memory-toucher" => helpers::memory_toucher::main(),
         _ => {

@@ -33,6 +33,8 @@ pub enum Backend {
     BlkioThrottle,
     /// A program that writes to the disk.
     DiskWriter,
+    /// A file system of depbench's own over the servers' data.
+    LatencyLayer,
     /// The kernel's own emulation on the node's link.
     Netem,
     /// depbench's own queue in the hub.
@@ -53,6 +55,7 @@ impl fmt::Display for Backend {
             Backend::IoMax => "cgroup v2 io.max",
             Backend::BlkioThrottle => "cgroup v1 blkio.throttle",
             Backend::DiskWriter => "program that writes to the disk",
+            Backend::LatencyLayer => "file system layer (FUSE) over the servers' data",
             Backend::Netem => "netem",
             Backend::DelayLine => "delay line in the hub",
             Backend::Signals => "signals",
@@ -105,6 +108,7 @@ pub fn available(kind: &FaultType, facts: &Facts, wiring: Wiring) -> Availabilit
         FaultType::MemoryContention(_) => memory::contention(),
         FaultType::DiskThroughput(_) | FaultType::DiskIops(_) => disk::limit(facts),
         FaultType::DiskContention(_) => disk::contention(facts),
+        FaultType::DiskLatency(_) => disk::latency(facts),
         FaultType::NetDelay(_) => delay(facts, wiring),
         FaultType::ProcessPause(_) => yes(Backend::Signals, None),
     }

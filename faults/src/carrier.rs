@@ -3,6 +3,7 @@
 mod contention;
 mod delay_line;
 mod disk_contention;
+mod disk_latency;
 mod disk_limit;
 mod disk_window;
 mod duty;
@@ -75,6 +76,9 @@ pub(crate) fn carrier(
         }
         (FaultType::DiskContention(contention), _) => {
             Box::new(disk_contention::DiskContention::new(contention, context)?)
+        }
+        (FaultType::DiskLatency(latency), _) => {
+            Box::new(disk_latency::DiskLatency::new(latency, context)?)
         }
         (FaultType::NetDelay(delay), Backend::Netem) => {
             Box::new(netem::NetemDelay::new(delay, context)?)

@@ -10,8 +10,8 @@ use vocab::units::{Bytes, Share, Span, Weight};
 use crate::available::{Availability, Backend, available};
 use crate::site::{Site, Wiring};
 use crate::spec::{
-    CpuContention, CpuQuota, DiskContention, DiskIops, DiskThroughput, FaultType, MemoryContention,
-    MemoryLimit, NetDelay, ProcessPause,
+    CpuContention, CpuQuota, DelayedOperations, DiskContention, DiskIops, DiskLatency,
+    DiskThroughput, FaultType, MemoryContention, MemoryLimit, NetDelay, ProcessPause,
 };
 
 /// A fault that depbench has.
@@ -88,6 +88,10 @@ pub(crate) fn typical() -> Vec<FaultType> {
             rate: "50/s".parse().expect("50/s is a rate"),
         }),
         FaultType::DiskContention(DiskContention::default()),
+        FaultType::DiskLatency(DiskLatency {
+            delay: Span::millis(50),
+            on: DelayedOperations::Fsync,
+        }),
         FaultType::NetDelay(NetDelay {
             delay: Span::millis(40),
             jitter: Span::ZERO,
@@ -132,6 +136,11 @@ fn listed(kind: &FaultType) -> Listed {
             "a program writes heavily to the server's disk",
             parameters::<DiskContention>(),
             &[Backend::DiskWriter],
+        ),
+        FaultType::DiskLatency(_) => (
+            "the server's operations on its disk take longer",
+            parameters::<DiskLatency>(),
+            &[Backend::LatencyLayer],
         ),
         FaultType::NetDelay(_) => (
             "every packet the node sends leaves late",
@@ -184,6 +193,7 @@ mod tests {
             "disk.throughput",
             "disk.iops",
             "disk.contention",
+            "disk.latency",
             "net.delay",
             "process.pause",
         ];

@@ -10,6 +10,7 @@ use node::links::LinkName;
 
 use crate::error::FaultError;
 use crate::flow::Flow;
+use crate::layer::LatencyLayer;
 use crate::process::HelperProgram;
 use crate::servers::Servers;
 use crate::site::Wiring;
@@ -27,6 +28,8 @@ pub struct FaultContext {
     pub servers: Vec<ProcessId>,
     /// A directory on the disk that the servers' data lies on; `None` when that is not known.
     pub disk: Option<PathBuf>,
+    /// The layer over the servers' data; `None` when there is none.
+    pub latency: Option<LatencyLayer>,
     /// The link that a network fault is about; `None` when there is none.
     pub link: Option<FaultLink>,
     /// Which packets of that link.

@@ -73,6 +73,7 @@ pub fn effect(kind: &FaultType, before: &[Reading], during: &[Reading]) -> Effec
         }
         FaultType::DiskIops(limit) => disk::operations(limit.rate.per_second(), &both),
         FaultType::DiskContention(_) => disk::contention(&both),
+        FaultType::DiskLatency(latency) => disk::latency(latency, &both),
         FaultType::NetDelay(delay) => delay_effect(delay, &both),
         FaultType::ProcessPause(_) => pause_effect(&both),
     }

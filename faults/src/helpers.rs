@@ -9,6 +9,7 @@ pub mod delay_line;
 pub mod disk_probe;
 pub mod disk_writer;
 pub mod duty_cycle;
+pub mod latency_layer;
 mod lifeline;
 pub mod memory_toucher;
 mod priority;

@@ -5,6 +5,7 @@
 //! - [`Fault`]: one fault on one node: probe, inject, probe, clear, probe;
 //! - [`effect()`], [`residue`]: what the probes prove;
 //! - [`list`], [`check_table`]: what `depbench list` and `depbench check` show;
+//! - [`LatencyLayer`]: what `disk.latency` needs from the start;
 //! - [`helpers`]: the programs behind faults that need one;
 //! - [`presets`]: the faults of the papers.
 
@@ -18,6 +19,7 @@ mod error;
 mod fault;
 mod flow;
 pub mod helpers;
+mod layer;
 mod nfqueue;
 pub mod presets;
 mod process;
@@ -35,6 +37,7 @@ pub use effect::{Effect, effect};
 pub use error::FaultError;
 pub use fault::{Fault, Injected};
 pub use flow::{Connection, Flow, Peers};
+pub use layer::LatencyLayer;
 pub use process::HelperProgram;
 pub use reading::{Probe, Reading};
 pub use residue::residue;

@@ -109,6 +109,14 @@ impl HelperProcess {
         self.ask("state", PATIENCE)
     }
 
+    /// Gives the helper another order, and waits until it is in effect.
+    pub(crate) fn order<Order: Serialize, State: DeserializeOwned>(
+        &mut self,
+        order: &Order,
+    ) -> Result<State, FaultError> {
+        self.begin(order)
+    }
+
     /// Ends the helper, and waits until it has; says nothing of how it ended.
     pub(crate) fn end(&mut self) {
         drop(self.stdin.take());

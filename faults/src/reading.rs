@@ -46,6 +46,8 @@ pub enum Probe {
     DiskOperations,
     /// Median time of a synced write of 4 KiB on the server's disk, under the server's limits.
     SyncedWrite,
+    /// Operations on the servers' files that the layer over them delayed.
+    DelayedOperations,
     /// Bytes the server wrote in a second that no limit of cgroup version 1 sees: buffered and never synced.
     UnseenWrites,
     /// Bytes the competing program wrote to the server's disk in a second.
@@ -83,6 +85,7 @@ impl Probe {
             Probe::DiskWriteRate => "disk_write_rate",
             Probe::DiskOperations => "disk_operations",
             Probe::SyncedWrite => "synced_write",
+            Probe::DelayedOperations => "delayed_operations",
             Probe::UnseenWrites => "unseen_writes",
             Probe::ContentionWriteRate => "contention_write_rate",
             Probe::ContentionMemory => "contention_memory",
@@ -114,6 +117,7 @@ impl Probe {
             | Probe::StoppedProcesses
             | Probe::MemoryLimitHits
             | Probe::OomKills
+            | Probe::DelayedOperations
             | Probe::DelayedPackets
             | Probe::DroppedPackets => "",
         }

@@ -22,6 +22,9 @@ pub fn residue(kind: &FaultType, before: &[Reading], after: &[Reading]) -> Optio
             .map(|held| format!("a competing program still holds {held} bytes")),
         // The rate says nothing: what was held back is written now, as fast as the disk can.
         FaultType::DiskThroughput(_) | FaultType::DiskIops(_) => slow_writes(before, after),
+        FaultType::DiskLatency(_) => after_of(Probe::DelayedOperations)
+            .filter(|delayed| *delayed > 0.0)
+            .map(|delayed| format!("{delayed} operations were delayed after the fault")),
         FaultType::DiskContention(_) => after_of(Probe::ContentionWriteRate)
             .filter(|rate| *rate > 0.0)
             .map(|rate| format!("a competing program still writes {rate:.0} bytes per second")),

@@ -16,7 +16,9 @@ use vocab::problem::{FieldPath, Problems, Validate};
 use vocab::units::Span;
 
 pub use count::Count;
-pub use disk::{DiskContention, DiskIops, DiskThroughput, WriteSync};
+pub use disk::{
+    DelayedOperations, DiskContention, DiskIops, DiskLatency, DiskThroughput, WriteSync,
+};
 pub use kind::{CpuContention, CpuQuota, FaultType, NetDelay, ProcessPause};
 pub use memory::{MemoryContention, MemoryLimit};
 pub use place::{ClientTraffic, Link, Place, PlaceError, Resolve};
@@ -166,6 +168,8 @@ mod tests {
             "disk.throughput: {rate: 128KB/s}",
             "disk.iops: {rate: 50/s}",
             "disk.contention: {}",
+            "disk.latency: {delay: 50ms}",
+            "disk.latency: {delay: 5ms, on: all}",
             "disk.contention: {writers: 4, block: 64KiB, sync: fsync}",
             "net.delay: {delay: 40ms}",
             "net.delay: {delay: 400ms, jitter: 10ms}",
@@ -285,6 +289,12 @@ mod tests {
                 "node: s1",
                 "type.disk.contention.block",
                 "multiple of 4KiB",
+            ),
+            (
+                "disk.latency: {delay: 0s}",
+                "node: s1",
+                "type.disk.latency.delay",
+                "at most 10s",
             ),
             (
                 "disk.contention: {writers: 65}",

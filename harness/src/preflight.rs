@@ -7,12 +7,25 @@ use faults::{Availability, available};
 use targets::TargetSpec;
 use tokio::time::timeout;
 
-use crate::agent::wire::{Output, Place, Spawn};
+use crate::agent::wire::{Layer, Output, Place, Spawn};
 use crate::cluster::{Cluster, Node, NodeError};
 use crate::experiment::Cell;
 
 /// How long a program may take to say its version.
 const VERSION_WITHIN: Duration = Duration::from_secs(10);
+
+/// What must lie over the servers' data from the start for these cells.
+pub fn layer_for<'a>(mut cells: impl Iterator<Item = &'a Cell>) -> Layer {
+    let needed = |cell: &Cell| {
+        cell.faults
+            .iter()
+            .any(|fault| fault.kind.needs_latency_layer())
+    };
+    match cells.any(needed) {
+        true => Layer::Latency,
+        false => Layer::None,
+    }
+}
 
 /// What was found.
 #[derive(Debug, Default)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::{Ground, PROGRAM, node, spawn};
 use depbench::agent::wire::{
-    Budget, Disk, FromAgent, Greeting, Prepare, Request, RequestId, Response, ToAgent, read_frame,
-    read_hello, write_frame,
+    Budget, Disk, FromAgent, Greeting, Layer, Prepare, Request, RequestId, Response, ToAgent,
+    read_frame, read_hello, write_frame,
 };
 use depbench::agent::{Isolation, Options, program_hash};
 use nix::sys::signal::{Signal, kill};
@@ -75,6 +75,7 @@ impl Agent {
             budget: Budget::NoGroups,
             cpus: Vec::new(),
             disk: Disk::Shared,
+            layer: Layer::None,
         };
         let prepared = agent.ask(Request::Prepare(prepare)).await.unwrap();
         assert!(matches!(prepared, Response::Prepared(_)), "{prepared:?}");
@@ -211,6 +212,7 @@ async fn what_cannot_be_done_is_answered_and_nothing_breaks() {
         budget: Budget::NoGroups,
         cpus: Vec::new(),
         disk: Disk::Shared,
+        layer: Layer::None,
     };
     let mut nameless = spawn("../x", &["true"]);
     for (request, expected) in [

@@ -6,9 +6,9 @@ mod common;
 
 use ::node::cgroup::Mode;
 use common::{Ground, needs_root, node as name, small, spawn};
-use depbench::agent::wire::{ExitCause, FaultOrder};
-use depbench::cluster::Cluster;
-use depbench::cluster::spec::ModeSpec;
+use depbench::agent::wire::{ExitCause, FaultOrder, Layer};
+use depbench::cluster::spec::{ClusterSpec, ModeSpec};
+use depbench::cluster::{Cluster, Settings};
 use faults::{Availability, FaultType, Site, available, effect, residue};
 use results::ProbeMoment;
 use vocab::units::{Bytes, Span};
@@ -102,6 +102,31 @@ async fn with_root() {
 #[tokio::test]
 async fn in_a_user_namespace() {
     all_bite(ModeSpec::User, 3).await;
+}
+
+#[tokio::test]
+async fn the_disk_is_late_under_a_layer() {
+    for mode in [ModeSpec::Root, ModeSpec::User] {
+        if mode == ModeSpec::Root && !needs_root() {
+            continue;
+        }
+        let ground = Ground::new("layer");
+        let settings = Settings {
+            layer: Layer::Latency,
+            ..ground.settings(Span::seconds(15))
+        };
+        let spec = ClusterSpec::Local(small(1, 1, mode));
+        let cluster = Cluster::up(&spec, settings, |_| {}).await.unwrap();
+        let s1 = cluster.node(&name("s1")).unwrap();
+        s1.put_file(&s1.data().join("old"), b"x", 0o600)
+            .await
+            .unwrap();
+        s1.wipe().await.unwrap();
+        assert_eq!(s1.list_dir(&s1.data()).await.unwrap(), []);
+        bites(&cluster, r#"{"disk.latency": {"delay": "20ms"}}"#).await;
+        cluster.down().await.unwrap();
+        assert_eq!(ground.leftovers(), Default::default());
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use node::cgroup::{Controller, Mode};
 use node::facts::Facts;
 
 use super::{Availability, Backend, no, refusals, yes};
-use crate::spec::{DiskContention, FaultType};
+use crate::spec::{DiskContention, DiskThroughput, FaultType};
 
 pub(super) fn limit(facts: &Facts) -> Availability {
     match (facts.cgroups.has(Controller::Io), facts.cgroups.mode()) {
@@ -31,4 +31,20 @@ pub(super) fn contention(facts: &Facts) -> Availability {
         Backend::DiskWriter,
         (!alone).then_some("nodes share one disk here: it is slow for all of them"),
     )
+}
+
+pub(super) fn latency(facts: &Facts) -> Availability {
+    match facts.fuse.reason() {
+        None => yes(
+            Backend::LatencyLayer,
+            Some("the layer is there throughout the run: all trials pay for it alike"),
+        ),
+        Some(reason) => no(
+            reason.to_owned(),
+            "128KB/s"
+                .parse()
+                .ok()
+                .map(|rate| FaultType::DiskThroughput(DiskThroughput { rate })),
+        ),
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::{Both, Effect, without};
 use crate::reading::Probe;
+use crate::spec::DiskLatency;
 
 /// A limit may be overrun by this factor within a short window (what was saved up is spent at once).
 const TOLERANCE: f64 = 1.25;
@@ -86,6 +87,24 @@ pub(super) fn contention(probes: &Both<'_>) -> Effect {
     match writes {
         (Some(before), Some(during)) if during <= before * 1.1 => without(format!(
             "a synced write took {during:.2} ms, {before:.2} ms before: the disk has room for both"
+        )),
+        _ => Effect::Bit,
+    }
+}
+
+pub(super) fn latency(asked: &DiskLatency, probes: &Both<'_>) -> Effect {
+    if probes.during(Probe::DelayedOperations) == Some(0.0) {
+        return without("the server asked its disk for nothing that was to be delayed".to_owned());
+    }
+    let writes = (
+        probes.before(Probe::SyncedWrite),
+        probes.during(Probe::SyncedWrite),
+    );
+    let delay = asked.delay.as_secs_f64() * 1e3;
+    match writes {
+        (Some(before), Some(during)) if during < 0.9 * delay => without(format!(
+            "a synced write took {during:.2} ms, {before:.2} ms before, with a delay of {}",
+            asked.delay
         )),
         _ => Effect::Bit,
     }

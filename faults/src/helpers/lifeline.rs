@@ -78,6 +78,19 @@ impl Lifeline {
         until: Option<Instant>,
         other: Option<BorrowedFd<'_>>,
     ) -> Result<Wake, HelperError> {
+        Ok(match self.poll(until, other)? {
+            Ready::Deadline => Wake::Deadline,
+            Ready::Signal => Wake::End,
+            Ready::Stdin => read_line()?.map_or(Wake::End, |_| Wake::Asked),
+            Ready::Other => Wake::Readable,
+        })
+    }
+
+    fn poll(
+        &self,
+        until: Option<Instant>,
+        other: Option<BorrowedFd<'_>>,
+    ) -> Result<Ready, HelperError> {
         let stdin = io::stdin();
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let mut fds = vec![readable(stdin.as_fd()), readable(self.signals.as_fd())];
@@ -85,19 +98,28 @@ impl Lifeline {
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             match ppoll(&mut fds, left.map(TimeSpec::from_duration), None) {
-                Ok(0) => return Ok(Wake::Deadline),
+                Ok(0) => return Ok(Ready::Deadline),
                 Ok(_) => {}
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(HelperError::system("wait")(error)),
             }
             let woke = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
-            if woke(&fds[1]) {
-                return Ok(Wake::End);
-            }
-            if woke(&fds[0]) {
-                return asked_or_ended();
-            }
-            return Ok(Wake::Readable);
+            return Ok(match (woke(&fds[1]), woke(&fds[0])) {
+                (true, _) => Ready::Signal,
+                (_, true) => Ready::Stdin,
+                _ => Ready::Other,
+            });
+        }
+    }
+
+    /// Waits for the next line; `None` at the end.
+    ///
+    /// # Errors
+    /// The system cannot wait.
+    pub(super) fn next_line(&self) -> Result<Option<String>, HelperError> {
+        match self.poll(None, None)? {
+            Ready::Stdin => read_line(),
+            Ready::Deadline | Ready::Signal | Ready::Other => Ok(None),
         }
     }
 
@@ -110,11 +132,20 @@ impl Lifeline {
     }
 }
 
-fn asked_or_ended() -> Result<Wake, HelperError> {
+/// What can be read now.
+enum Ready {
+    Deadline,
+    Stdin,
+    Signal,
+    Other,
+}
+
+/// A line of stdin; `None` at its end.
+fn read_line() -> Result<Option<String>, HelperError> {
     let mut line = String::new();
     match io::stdin().lock().read_line(&mut line) {
-        Ok(0) => Ok(Wake::End),
-        Ok(_) => Ok(Wake::Asked),
+        Ok(0) => Ok(None),
+        Ok(_) => Ok(Some(line)),
         Err(error) => Err(HelperError::system("read stdin")(error)),
     }
 }

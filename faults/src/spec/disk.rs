@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocab::problem::{FieldPath, Problems, Validate};
-use vocab::units::{ByteRate, Bytes, Rate};
+use vocab::units::{ByteRate, Bytes, Rate, Span};
 
 /// Parameters of `disk.throughput`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +50,28 @@ pub enum WriteSync {
     None,
 }
 
+/// Parameters of `disk.latency`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiskLatency {
+    /// How much later each operation is passed on to the disk.
+    pub delay: Span,
+    /// Which operations.
+    #[serde(default)]
+    pub on: DelayedOperations,
+}
+
+/// Which operations on files are delayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DelayedOperations {
+    /// Syncs, and writes to files that were opened to sync each.
+    #[default]
+    Fsync,
+    /// These, and reads, writes and changes of directories as far as they are not answered from the page cache.
+    All,
+}
+
 impl Default for DiskContention {
     fn default() -> DiskContention {
         DiskContention {
@@ -83,6 +105,9 @@ const MOST_WRITERS: u32 = 64;
 /// What `O_DIRECT` needs on every disk.
 const BLOCK_GRAIN: Bytes = Bytes(4 << 10);
 
+/// The longest delay: a server that waits longer for its disk looks dead.
+const LONGEST_DELAY: Span = Span::seconds(10);
+
 /// The largest block: each writer holds one in memory.
 const LARGEST_BLOCK: Bytes = Bytes(16 << 20);
 
@@ -93,6 +118,21 @@ impl fmt::Display for WriteSync {
             WriteSync::Fsync => "fsync",
             WriteSync::None => "buffered",
         })
+    }
+}
+
+impl fmt::Display for DelayedOperations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DelayedOperations::Fsync => "each sync",
+            DelayedOperations::All => "each operation",
+        })
+    }
+}
+
+impl fmt::Display for DiskLatency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.delay, self.on)
     }
 }
 
@@ -149,6 +189,18 @@ impl Validate for DiskContention {
                 self.block
             );
             problems.add(at.key("block"), message);
+        }
+    }
+}
+
+impl Validate for DiskLatency {
+    fn validate(&self, at: &FieldPath, problems: &mut Problems) {
+        if self.delay == Span::ZERO || self.delay > LONGEST_DELAY {
+            let message = format!(
+                "{} is out of range, expected above 0s and at most {LONGEST_DELAY}",
+                self.delay
+            );
+            problems.add(at.key("delay"), message);
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use vocab::problem::{FieldPath, Problems, Validate};
 use vocab::units::{Share, Span, Weight};
 
-use super::disk::{DiskContention, DiskIops, DiskThroughput};
+use super::disk::{DiskContention, DiskIops, DiskLatency, DiskThroughput};
 use super::memory::{MemoryContention, MemoryLimit};
 
 /// What makes a node slow.
@@ -34,6 +34,9 @@ pub enum FaultType {
     /// A program writes heavily to the server's disk.
     #[serde(rename = "disk.contention")]
     DiskContention(DiskContention),
+    /// The server's operations on its disk take longer.
+    #[serde(rename = "disk.latency")]
+    DiskLatency(DiskLatency),
     /// Every packet the node sends leaves late.
     #[serde(rename = "net.delay")]
     NetDelay(NetDelay),
@@ -96,6 +99,11 @@ impl FaultType {
         self.name().starts_with("net.")
     }
 
+    /// Whether the servers' data must lie under a [`crate::LatencyLayer`] from the start.
+    pub fn needs_latency_layer(&self) -> bool {
+        matches!(self, FaultType::DiskLatency(_))
+    }
+
     /// The name in the experiment file.
     pub fn name(&self) -> &'static str {
         match self {
@@ -106,6 +114,7 @@ impl FaultType {
             FaultType::DiskThroughput(_) => "disk.throughput",
             FaultType::DiskIops(_) => "disk.iops",
             FaultType::DiskContention(_) => "disk.contention",
+            FaultType::DiskLatency(_) => "disk.latency",
             FaultType::NetDelay(_) => "net.delay",
             FaultType::ProcessPause(_) => "process.pause",
         }
@@ -126,6 +135,7 @@ impl fmt::Display for FaultType {
             FaultType::DiskThroughput(limit) => write!(f, " {}", limit.rate),
             FaultType::DiskIops(limit) => write!(f, " {}", limit.rate),
             FaultType::DiskContention(contention) => write!(f, " {contention}"),
+            FaultType::DiskLatency(latency) => write!(f, " {latency}"),
             FaultType::NetDelay(delay) if delay.jitter == Span::ZERO => {
                 write!(f, " {}", delay.delay)
             }
@@ -149,6 +159,7 @@ impl Validate for FaultType {
             FaultType::DiskThroughput(limit) => limit.validate(&at, problems),
             FaultType::DiskIops(limit) => limit.validate(&at, problems),
             FaultType::DiskContention(contention) => contention.validate(&at, problems),
+            FaultType::DiskLatency(latency) => latency.validate(&at, problems),
             FaultType::NetDelay(delay) => validate_delay(delay, &at, problems),
             FaultType::ProcessPause(pause) => validate_pause(pause, &at, problems),
         }

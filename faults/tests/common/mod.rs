@@ -186,6 +186,7 @@ impl Rig {
             cgroup: self.group.clone(),
             servers: self.servers.iter().map(Server::id).collect(),
             disk: Some(self.disk_dir()),
+            latency: None,
             link: None,
             flow: Flow::default(),
             wiring: Wiring::Hub,

@@ -36,6 +36,8 @@ pub struct Facts {
     pub netem: Answer,
     /// Whether the packet filter hands packets to a queue.
     pub nfqueue: Answer,
+    /// Whether a file system of our own can be mounted (FUSE).
+    pub fuse: Answer,
     /// Whether files can be made disks.
     pub loop_devices: Answer,
     /// Whether a real-time priority may be taken, here where the facts are gathered.
@@ -70,6 +72,7 @@ impl Facts {
             nfqueue: probe::nfqueue(&isolation),
             isolation,
             cgroups: Hierarchies::detect(),
+            fuse: probe::fuse(),
             loop_devices: probe::loop_devices(),
             realtime: probe::realtime(),
             programs: Program::ALL

@@ -5,6 +5,9 @@ use std::path::{Component, Path};
 /// Cgroups and directories of ours have a name that starts with this.
 pub const PREFIX: &str = "depbench-";
 
+/// File systems of ours (FUSE) have this for their source.
+pub const LAYER: &str = "depbench";
+
 /// Processes of ours that no namespace or cgroup holds carry the name of their owner in this variable of their
 /// environment, and so does whatever they fork.
 pub const MARK: &str = "DEPBENCH_MARK";

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use faults::{HelperProgram, LatencyLayer};
 use node::cgroup::{Admission, Child, CpuQuota, CpuSet, Hierarchies, NodeCgroup, NodeSpec, Scope};
 use node::loopdisk::{DiskSpec, LoopDisk, LoopDiskError};
 use node::tag;
@@ -11,12 +12,13 @@ use tokio::task::JoinHandle;
 
 use super::home::Home;
 use super::process::Ground;
-use super::wire::{Budget, Disk, Place, Prepare, Prepared, RequestId};
+use super::wire::{Budget, Disk, Layer, Place, Prepare, Prepared, RequestId};
 
 /// A machine that is made.
 pub(super) struct Machine {
     groups: Option<NodeCgroup>,
     disk: Option<LoopDisk>,
+    layer: Option<LatencyLayer>,
     ground: Ground,
     /// The kernel's count when it was last looked at.
     server_oom_kills: u64,
@@ -78,15 +80,32 @@ impl Building {
         None
     }
 
+    /// Lays the layer over the data, if there is to be one.
+    fn lay(&mut self, data: &Path, home: &Home) -> Option<LatencyLayer> {
+        if self.prepare.layer == Layer::None {
+            return None;
+        }
+        let program = HelperProgram::myself();
+        let groups = self.groups.as_ref();
+        match LatencyLayer::mount(data, groups, &home.side.journal, &program) {
+            Ok(layer) => Some(layer),
+            Err(error) => {
+                self.limitations.push(format!("no disk.latency: {error}"));
+                None
+            }
+        }
+    }
+
     /// The finished machine and what to tell of it.
     pub(super) fn done(
-        self,
+        mut self,
         disk: Option<LoopDisk>,
         home: &Home,
     ) -> Result<(Machine, Prepared), String> {
         let data = home.data();
         fs::create_dir_all(&data)
             .map_err(|error| format!("cannot make {}: {error}", data.display()))?;
+        let layer = self.lay(&data, home);
         let budget = match (&self.groups, self.prepare.budget) {
             (Some(_), budget) => budget,
             (None, _) => Budget::NoGroups,
@@ -99,6 +118,10 @@ impl Building {
                 self.prepare.disk
             } else {
                 Disk::Shared
+            },
+            layer: match layer {
+                Some(_) => Layer::Latency,
+                None => Layer::None,
             },
             limitations: self.limitations,
         };
@@ -123,6 +146,7 @@ impl Building {
             Machine {
                 groups: self.groups,
                 disk,
+                layer,
                 ground,
                 server_oom_kills: 0,
             },
@@ -142,6 +166,11 @@ impl Machine {
         self.groups.as_ref()
     }
 
+    /// What makes its disk slow to answer.
+    pub(super) fn layer(&self) -> Option<&LatencyLayer> {
+        self.layer.as_ref()
+    }
+
     /// Where servers keep their data.
     pub(super) fn data(&self) -> &PathBuf {
         &self.ground.data
@@ -156,6 +185,10 @@ impl Machine {
 
     /// Undoes it once no process is left; gives what could not be undone.
     pub(super) fn take_apart(self) -> Vec<String> {
+        let layer = self
+            .layer
+            .and_then(|layer| layer.unmount().err())
+            .map(|error| error.to_string());
         let disk = self
             .disk
             .map(LoopDisk::unmount)
@@ -165,7 +198,7 @@ impl Machine {
             .groups
             .and_then(|groups| groups.remove().err())
             .map(|error| error.to_string());
-        disk.into_iter().chain(groups).collect()
+        layer.into_iter().chain(disk).chain(groups).collect()
     }
 }
 

@@ -11,7 +11,7 @@ use super::{CliError, Exit, output, plan};
 use crate::cluster::spec::ClusterSpec;
 use crate::cluster::{Cluster, NodeError, Settings};
 use crate::experiment::{self, Cell, Experiment};
-use crate::preflight::Preflight;
+use crate::preflight::{Preflight, layer_for};
 
 /// Checks an experiment: its file, and what each node can and cannot do.
 ///
@@ -78,7 +78,11 @@ async fn ask(spec: &ClusterSpec, cells: &[&Cell]) -> Result<Found, CliError> {
     let run: RunName = format!("check-{}", Wall::now().label())
         .parse()
         .expect("a time is part of a name");
-    let cluster = Cluster::up(spec, Settings::new(run)?, |_| {}).await?;
+    let settings = Settings {
+        layer: layer_for(cells.iter().copied()),
+        ..Settings::new(run)?
+    };
+    let cluster = Cluster::up(spec, settings, |_| {}).await?;
     let found = ask_servers(&cluster, cells).await;
     cluster.down().await?;
     Ok(found?)

@@ -37,6 +37,9 @@ pub(super) enum Internal {
     /// Keeps a disk busy.
     #[command(hide = true)]
     DiskWriter,
+    /// Passes what is done to a directory on to it, late if it is told so.
+    #[command(hide = true)]
+    LatencyLayer,
     /// Keeps memory busy.
     #[command(hide = true)]
     MemoryToucher,
@@ -53,6 +56,7 @@ impl Internal {
             Internal::DelayLine => helpers::delay_line::main()?,
             Internal::DiskProbe => helpers::disk_probe::main()?,
             Internal::DiskWriter => helpers::disk_writer::main()?,
+            Internal::LatencyLayer => helpers::latency_layer::main()?,
             Internal::MemoryToucher => helpers::memory_toucher::main()?,
         }
         Ok(Exit::Pass.into())

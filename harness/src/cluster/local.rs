@@ -16,7 +16,7 @@ use super::roster::Roster;
 use super::spec::LocalSpec;
 use super::state::Settings;
 use crate::agent::program_hash;
-use crate::agent::wire::{Budget, Disk};
+use crate::agent::wire::{Budget, Disk, Layer};
 
 pub use mode::Mode;
 use share::Shares;
@@ -56,6 +56,7 @@ pub(super) struct Local {
 struct Given {
     budget: Budget,
     disk: Disk,
+    layer: Layer,
     cpus: Vec<u32>,
 }
 
@@ -77,7 +78,7 @@ pub(super) async fn up(
             settings: settings.clone(),
             program_hash: program_hash.clone(),
             mode,
-            shares: Shares::of(spec, mode),
+            shares: Shares::of(spec, mode).with_layer(settings.layer),
             events: broadcast::channel(UNREAD_EVENTS).0,
             limitations: mode.limitations(&tried),
             given: BTreeMap::new(),
@@ -123,6 +124,10 @@ impl Local {
                 format!("own disk of {size}: ext4 on a loop device with direct I/O")
             }
             Some(Disk::Shared) | None => "a directory on the machine's disk".to_owned(),
+        };
+        let disk = match given.map(|given| given.layer) {
+            Some(Layer::Latency) => format!("{disk}, under a FUSE layer for disk.latency"),
+            Some(Layer::None) | None => disk,
         };
         let budget = match given.map(|given| given.budget) {
             Some(Budget::Limited(cpus)) => Some(format!(

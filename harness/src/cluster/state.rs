@@ -6,6 +6,7 @@ use vocab::units::Span;
 
 use super::error::ClusterError;
 use crate::agent::DEFAULT_LEASE;
+use crate::agent::wire::Layer;
 
 /// The directory of this machine in which runs keep what must survive their processes: the undo journal, and the
 /// directories of nodes.
@@ -53,6 +54,8 @@ pub struct Settings {
     pub state: StateDir,
     /// How long agents keep faults and processes without hearing from this controller.
     pub lease: Span,
+    /// What lies over the servers' data.
+    pub layer: Layer,
 }
 
 impl Settings {
@@ -70,6 +73,7 @@ impl Settings {
             program,
             state: StateDir::of_this_user(),
             lease: DEFAULT_LEASE,
+            layer: Layer::None,
         })
     }
 }

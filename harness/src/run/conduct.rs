@@ -15,7 +15,7 @@ use crate::cluster::spec::ClusterSpec;
 use crate::cluster::{Cluster, ClusterError, Settings};
 use crate::experiment::{self, Cell, Experiment};
 use crate::plan::{Plan, PlannedTrial};
-use crate::preflight::Preflight;
+use crate::preflight::{Preflight, layer_for};
 use crate::trial::{self, Trial, TrialError};
 
 /// What to run, and how.
@@ -206,14 +206,15 @@ impl Stage {
             }
             return Ok(());
         }
+        let cells = || experiment.cells.iter().filter(|cell| cell.cluster == *spec);
         let settings = Settings {
             program: options.program.clone(),
+            layer: layer_for(cells()),
             ..Settings::new(self.run.clone())?
         };
         let cluster = Cluster::up(spec, settings, |step| progress.step(&step)).await?;
         let (_, cluster) = self.cluster.insert((spec.clone(), cluster));
-        let cells = experiment.cells.iter().filter(|cell| cell.cluster == *spec);
-        let preflight = Preflight::of(cluster, cells)
+        let preflight = Preflight::of(cluster, cells())
             .await
             .map_err(ClusterError::from)?;
         if !preflight.obstacles.is_empty() {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use depbench::agent::wire::{Output, Place, Spawn};
+use depbench::agent::wire::{Layer, Output, Place, Spawn};
 use depbench::cluster::spec::{ClusterSpec, DiskSpec, LocalSpec, ModeSpec};
 use depbench::cluster::{Cluster, Settings, StateDir};
 use leftovers::{Leftovers, Scope};
@@ -86,6 +86,7 @@ impl Ground {
             program: PROGRAM.into(),
             state: self.state(),
             lease,
+            layer: Layer::None,
         }
     }
 

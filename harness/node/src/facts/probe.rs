@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
@@ -123,6 +124,40 @@ fn in_network_of_its_own(call: &Call, isolation: &Isolation, refused: &str) -> A
             Answer::No(format!("{refused}: {said}"))
         }
         Err(error) => Answer::No(error.to_string()),
+    }
+}
+
+pub(super) fn fuse() -> Answer {
+    let device = match OpenOptions::new().read(true).write(true).open("/dev/fuse") {
+        Ok(device) => device,
+        Err(error) => {
+            return Answer::No(format!(
+                "/dev/fuse cannot be opened: {error} (has the kernel the module fuse?)"
+            ));
+        }
+    };
+    let options = format!(
+        "fd={},rootmode=40000,user_id=0,group_id=0",
+        device.as_raw_fd()
+    );
+    let attempt = in_child(|| {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let none: Option<&str> = None;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        let options = Some(options.as_str());
+        Ok(mount(
+            Some("depbench"),
+            "/proc",
+            Some("fuse"),
+            MsFlags::empty(),
+            options,
+        )?)
+    });
+    match attempt {
+        Ok(()) => Answer::Yes,
+        Err(error) => Answer::No(format!(
+            "a file system of depbench's own (FUSE) cannot be mounted here: {error}"
+        )),
     }
 }
 

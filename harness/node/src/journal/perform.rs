@@ -1,10 +1,12 @@
 //! Carries out an undo. "Already gone" is success everywhere.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::Signal;
 
 use super::entry::Header;
@@ -18,7 +20,7 @@ use crate::netns::NetNs;
 use crate::tag;
 use crate::tool::iptables;
 
-/// How long the processes of a PID namespace may take to end after the first of them.
+/// How long a namespace may take to be over after its first process has ended.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Undoes what `header` says, in the namespaces it was made in; the reason if that fails.
@@ -32,6 +34,7 @@ pub(super) fn perform(header: &Header) -> Result<(), String> {
         Undo::Resume { process } => signal(header, process, Signal::SIGCONT),
         Undo::Kill { process } => signal(header, process, Signal::SIGKILL),
         Undo::KillMarked { mark } => marked::kill_all(mark),
+        Undo::Unmount { path } => unmount(header, path),
         Undo::RemoveDir { path } => remove_dir(path),
         Undo::DeleteQdisc {
             device,
@@ -70,6 +73,49 @@ fn remove_dir(path: &Path) -> Result<(), String> {
     }
 }
 
+/// Takes a file system of ours off `path`, open files or not; one of a mount namespace that is over went with it.
+fn unmount(header: &Header, path: &Path) -> Result<(), String> {
+    let here = NamespaceId::current(Namespace::Mount).map_err(|error| error.to_string())?;
+    if here != header.mount_namespace {
+        return wait_until_over(header.mount_namespace, Namespace::Mount, path.display());
+    }
+    let mounts =
+        fs::read_to_string("/proc/thread-self/mountinfo").map_err(|error| error.to_string())?;
+    if !mounts.lines().any(|line| is_layer_at(line, path)) {
+        return Ok(());
+    }
+    umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+        .map_err(|error| io::Error::from(error).to_string())
+}
+
+fn is_layer_at(mount: &str, path: &Path) -> bool {
+    let Some((mount, source)) = mount.split_once(" - ") else {
+        return false;
+    };
+    let at = mount.split(' ').nth(4).unwrap_or_default();
+    let mut source = source.split(' ');
+    let is_fuse = source.next() == Some("fuse");
+    is_fuse && source.next() == Some(tag::LAYER) && Path::new(at) == path
+}
+
+fn wait_until_over(
+    id: NamespaceId,
+    namespace: Namespace,
+    what: impl fmt::Display,
+) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(path) = id.find(namespace) {
+        if Instant::now() > deadline {
+            return Err(format!(
+                "{what} is of the namespace of {}: heal from inside it",
+                path.display()
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 fn write(write: &FileWrite) -> Result<(), String> {
     match fs::write(&write.path, &write.content) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -95,17 +141,7 @@ fn signal(header: &Header, process: &ProcessId, signal: Signal) -> Result<(), St
     }
     // A PID namespace without a process is over, and its processes with it; they die with its first process, but those
     // that wait for a disk not at once.
-    let deadline = Instant::now() + PATIENCE;
-    while let Some(path) = header.pid_namespace.find(Namespace::Pid) {
-        if Instant::now() > deadline {
-            return Err(format!(
-                "{process} is numbered in the PID namespace of {}: heal from inside it",
-                path.display()
-            ));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
+    wait_until_over(header.pid_namespace, Namespace::Pid, process)
 }
 
 /// Runs `undo` in network namespace `id`; one that is over took everything in it along.

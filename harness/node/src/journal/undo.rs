@@ -57,6 +57,11 @@ pub enum Undo {
         /// The link.
         name: LinkName,
     },
+    /// Unmounts a file system of ours ([`tag::LAYER`]); it must lie at or under something tagged.
+    Unmount {
+        /// Where it is mounted.
+        path: PathBuf,
+    },
     /// Removes a directory and all it holds; it must lie at or under something tagged.
     RemoveDir {
         /// The directory.
@@ -117,7 +122,7 @@ impl Undo {
                 kernel_file(path)?;
                 tagged(path)
             }),
-            Undo::RemoveDir { path } => tagged(path),
+            Undo::RemoveDir { path } | Undo::Unmount { path } => tagged(path),
             Undo::DeleteLink { name } => match name.is_ours() {
                 true => Ok(()),
                 false => Err(format!(
@@ -171,6 +176,7 @@ impl fmt::Display for Undo {
             }
             Undo::DeleteChain { chain } => write!(f, "delete packet filter {chain}"),
             Undo::DeleteLink { name } => write!(f, "delete link {name}"),
+            Undo::Unmount { path } => write!(f, "unmount {}", path.display()),
             Undo::RemoveDir { path } => write!(f, "remove directory {}", path.display()),
         }
     }

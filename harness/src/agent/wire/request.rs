@@ -146,6 +146,18 @@ pub struct Prepare {
     pub cpus: Vec<u32>,
     /// Where its data lies.
     pub disk: Disk,
+    /// What lies over its data.
+    pub layer: Layer,
+}
+
+/// What lies over a node's data, from before its servers start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Layer {
+    /// Nothing.
+    #[default]
+    None,
+    /// A file system that `disk.latency` can slow down.
+    Latency,
 }
 
 /// A node's CPU budget.
@@ -179,6 +191,8 @@ pub struct Prepared {
     pub budget: Budget,
     /// The disk in force.
     pub disk: Disk,
+    /// The layer in force.
+    pub layer: Layer,
     /// What was wished for and is not possible here, in plain words.
     pub limitations: Vec<String>,
 }

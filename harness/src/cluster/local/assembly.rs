@@ -180,6 +180,7 @@ impl Local {
         let given = Given {
             budget: prepared.budget,
             disk: prepared.disk,
+            layer: prepared.layer,
             cpus: wished.cpus,
         };
         self.given.insert(node.name().clone(), given);

@@ -2,7 +2,7 @@ use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 
 use super::Mode;
-use crate::agent::wire::{Budget, Disk, Prepare};
+use crate::agent::wire::{Budget, Disk, Layer, Prepare};
 use crate::cluster::node::Purpose;
 use crate::cluster::spec::{BudgetSpec, Cpus, DiskSpec, LocalSpec, PinSpec};
 
@@ -26,6 +26,7 @@ pub(super) struct Shares {
     server_cpus: Vec<u32>,
     other_cpus: Vec<u32>,
     server_disk: Disk,
+    server_layer: Layer,
 }
 
 impl Shares {
@@ -73,6 +74,15 @@ impl Shares {
             server_cpus,
             other_cpus,
             server_disk,
+            server_layer: Layer::None,
+        }
+    }
+
+    /// The same with something over the servers' data.
+    pub(super) fn with_layer(self, layer: Layer) -> Shares {
+        Shares {
+            server_layer: layer,
+            ..self
         }
     }
 
@@ -83,17 +93,20 @@ impl Shares {
                 budget: self.server_budget,
                 cpus: self.server_cpus.clone(),
                 disk: self.server_disk,
+                layer: self.server_layer,
             },
             Purpose::Client => Prepare {
                 budget: self.other_budget,
                 cpus: self.other_cpus.clone(),
                 disk: Disk::Shared,
+                layer: Layer::None,
             },
             // The delay line needs real-time priority, which a group of version 1 would refuse.
             Purpose::Hub => Prepare {
                 budget: Budget::NoGroups,
                 cpus: self.other_cpus.clone(),
                 disk: Disk::Shared,
+                layer: Layer::None,
             },
         }
     }
@@ -127,6 +140,7 @@ mod tests {
             budget: Budget::Limited(cpus),
             cpus: pins,
             disk: Disk::Own(_),
+            layer: Layer::None,
         } = shares.for_node(Purpose::Server)
         else {
             panic!("{shares:?}")
