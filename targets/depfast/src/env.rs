@@ -32,6 +32,10 @@ pub(crate) type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 pub(crate) trait Backend {
     fn now(&self) -> Instant;
     fn timers(&self) -> &Timers;
+    /// When a deadline on the node's clock falls due on that of its timers.
+    fn due(&self, at: Instant) -> Instant {
+        at
+    }
     /// Is told that a deadline was registered, so that it can wake up in time.
     fn arm(&self, at: Instant);
     fn spawn(&self, coroutine: LocalFuture<()>);
@@ -212,8 +216,9 @@ impl Env {
     }
 
     pub(crate) fn register_timer(&self, at: Instant, waker: Waker) -> TimerKey {
-        let key = self.timers().register(at, waker);
-        self.0.backend.arm(at);
+        let due = self.0.backend.due(at);
+        let key = self.timers().register(due, waker);
+        self.0.backend.arm(due);
         key
     }
 

@@ -24,13 +24,14 @@ impl Timers {
         (at, serial)
     }
 
-    /// Replaces the waker of a deadline that has not fired yet.
-    pub(crate) fn refresh(&self, key: TimerKey, waker: &Waker) {
-        if let Some(old) = self.queue.borrow_mut().get_mut(&key)
-            && !old.will_wake(waker)
-        {
-            *old = waker.clone();
-        }
+    /// Replaces the waker of a deadline; says whether that has not fired yet.
+    pub(crate) fn refresh(&self, key: TimerKey, waker: &Waker) -> bool {
+        let mut queue = self.queue.borrow_mut();
+        let Some(old) = queue.get_mut(&key) else {
+            return false;
+        };
+        old.clone_from(waker);
+        true
     }
 
     pub(crate) fn cancel(&self, key: TimerKey) {
@@ -39,6 +40,11 @@ impl Timers {
 
     pub(crate) fn next(&self) -> Option<Instant> {
         self.queue.borrow().first_key_value().map(|(key, _)| key.0)
+    }
+
+    pub(crate) fn clear(&self) {
+        let forgotten = self.queue.take();
+        drop(forgotten);
     }
 
     /// Wakes everything due at `now`.

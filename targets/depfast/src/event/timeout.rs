@@ -75,9 +75,13 @@ impl Alarm {
             self.cancel();
             return Poll::Ready(());
         }
-        match self.timer {
-            Some(key) => self.env.timers().refresh(key, cx.waker()),
-            None => self.timer = Some(self.env.register_timer(self.at, cx.waker().clone())),
+        let timers = self.env.timers();
+        let pending = self
+            .timer
+            .is_some_and(|key| timers.refresh(key, cx.waker()));
+        if !pending {
+            // The first time, or the clock has slowed down since.
+            self.timer = Some(self.env.register_timer(self.at, cx.waker().clone()));
         }
         Poll::Pending
     }

@@ -36,7 +36,11 @@ struct SimBackend {
 
 impl Backend for SimBackend {
     fn now(&self) -> Instant {
-        self.world.now()
+        self.world.local_time(self.node)
+    }
+
+    fn due(&self, at: Instant) -> Instant {
+        self.world.true_time(self.node, at)
     }
 
     fn timers(&self) -> &Timers {

@@ -39,12 +39,28 @@ pub enum DiskFault {
     /// Nothing.
     #[default]
     None,
-    /// Every write and flush fails.
+    /// Every write, flush and change of the directory fails.
     Error,
+    /// Every operation fails.
+    Dead,
+    /// Reads and listings fail.
+    Unreadable,
+    /// Flushes fail, and what they should have kept is forgotten: after that the kernel does not try again.
+    FlushFails,
     /// There is no space left: files cannot grow, but what they have can be written.
     Full,
     /// Flushes report success but keep nothing: a lying disk, or a protocol that forgot to flush.
     IgnoresFlush,
+}
+
+impl DiskFault {
+    fn breaks_reads(self) -> bool {
+        matches!(self, Self::Dead | Self::Unreadable)
+    }
+
+    fn breaks_writes(self) -> bool {
+        matches!(self, Self::Dead | Self::Error)
+    }
 }
 
 #[derive(Default)]
@@ -165,6 +181,9 @@ impl DiskBackend for NodeDisk {
     fn open(&self, name: String, done: Done<OpenFile>) {
         let (world, node, epoch) = (self.world.clone(), self.node, self.epoch);
         self.perform(None, move |disk| {
+            if disk.fault.get() == DiskFault::Dead {
+                return done(Err(io::ErrorKind::Other.into()));
+            }
             let content = Rc::clone(disk.files.borrow_mut().entry(name).or_default());
             // What an earlier process left in the page cache becomes durable.
             if disk.fault.get() != DiskFault::IgnoresFlush {
@@ -184,6 +203,9 @@ impl DiskBackend for NodeDisk {
 
     fn list(&self, done: Done<Vec<String>>) {
         self.perform(None, move |disk| {
+            if disk.fault.get().breaks_reads() {
+                return done(Err(io::ErrorKind::Other.into()));
+            }
             done(Ok(disk.files.borrow().keys().cloned().collect()));
         });
     }
@@ -191,7 +213,7 @@ impl DiskBackend for NodeDisk {
     fn change(&self, change: Change, done: Done<()>) {
         self.perform(Some(change), move |disk| {
             let change = disk.directory.borrow_mut().changes.pop_front();
-            if disk.fault.get() == DiskFault::Error {
+            if disk.fault.get().breaks_writes() {
                 return done(Err(io::ErrorKind::Other.into()));
             }
             done(change.map_or(Ok(()), |change| disk.apply(&change)));
@@ -281,26 +303,37 @@ impl FileBackend for SimFile {
 
 impl SimFile {
     fn start(&self, operation: &FileOp) -> Option<io::ErrorKind> {
+        let fault = self.disk.fault.get();
         let mut content = self.content.borrow_mut();
         let end = match operation {
-            FileOp::Read { .. } => return None,
+            FileOp::Read { .. } => return fault.breaks_reads().then_some(io::ErrorKind::Other),
             FileOp::Write { offset, parts, .. } => {
                 offset + parts.iter().map(|part| part.len() as u64).sum::<u64>()
             }
             FileOp::Truncate { length } | FileOp::Allocate { length } => *length,
         };
-        match self.disk.fault.get() {
-            DiskFault::Error => return Some(io::ErrorKind::Other),
-            DiskFault::Full if end > content.live.len() as u64 => {
-                return Some(io::ErrorKind::StorageFull);
-            }
-            DiskFault::Full | DiskFault::None | DiskFault::IgnoresFlush => {}
+        if fault.breaks_writes() {
+            return Some(io::ErrorKind::Other);
+        }
+        if fault == DiskFault::Full && end > content.live.len() as u64 {
+            return Some(io::ErrorKind::StorageFull);
         }
         if let FileOp::Write { offset, parts, .. } = operation {
             let offset = usize::try_from(*offset).expect("simulated files are small");
             let bytes = Bytes::from(parts.concat());
             write_at(&mut content.live, offset, &bytes);
             content.unflushed.push((offset, bytes));
+        }
+        let unflushed = matches!(
+            operation,
+            FileOp::Write {
+                flush: Flush::No,
+                ..
+            }
+        );
+        if fault == DiskFault::FlushFails && !unflushed {
+            content.unflushed.clear();
+            return Some(io::ErrorKind::Other);
         }
         None
     }

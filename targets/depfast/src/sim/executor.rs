@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::env::LocalFuture;
 use crate::id::NodeId;
 
-type TaskId = u64;
+pub(super) type TaskId = u64;
 
 #[derive(Default)]
 pub(super) struct Executor {
@@ -21,6 +22,7 @@ struct Task {
     node: NodeId,
     /// Absent while it runs.
     coroutine: Option<LocalFuture<()>>,
+    this: Arc<TaskWaker>,
     waker: Waker,
 }
 
@@ -29,29 +31,35 @@ struct Task {
 struct Ready(Mutex<VecDeque<TaskId>>);
 
 impl Ready {
-    fn push(&self, id: TaskId) {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !queue.contains(&id) {
-            queue.push_back(id);
-        }
-    }
-
     fn pop(&self) -> Option<TaskId> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.pop_front()
     }
 }
 
 struct TaskWaker {
     id: TaskId,
+    /// Whether it is runnable: in the queue, or on its way there through a slow CPU.
+    runnable: AtomicBool,
     ready: Arc<Ready>,
+}
+
+impl TaskWaker {
+    fn queue(&self) {
+        let mut queue = self.ready.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push_back(self.id);
+    }
 }
 
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
-        self.ready.push(self.id);
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.runnable.swap(true, Relaxed) {
+            self.queue();
+        }
     }
 }
 
@@ -59,33 +67,40 @@ impl Executor {
     pub(super) fn spawn(&self, node: NodeId, coroutine: LocalFuture<()>) {
         let id = self.last_id.get() + 1;
         self.last_id.set(id);
-        let waker = Waker::from(Arc::new(TaskWaker {
+        let this = Arc::new(TaskWaker {
             id,
+            runnable: AtomicBool::new(true),
             ready: Arc::clone(&self.ready),
-        }));
-        self.tasks.borrow_mut().insert(
-            id,
-            Task {
-                node,
-                coroutine: Some(coroutine),
-                waker,
-            },
-        );
-        self.ready.push(id);
+        });
+        this.queue();
+        let task = Task {
+            node,
+            coroutine: Some(coroutine),
+            waker: Waker::from(Arc::clone(&this)),
+            this,
+        };
+        self.tasks.borrow_mut().insert(id, task);
     }
 
-    /// Runs one coroutine until it waits; false if none is runnable.
-    pub(super) fn step(&self) -> bool {
-        let Some(id) = self.ready.pop() else {
-            return false;
-        };
-        let taken = self
-            .tasks
-            .borrow_mut()
-            .get_mut(&id)
-            .and_then(|task| Some((task.coroutine.take()?, task.waker.clone())));
+    /// The next runnable coroutine and its node.
+    pub(super) fn next(&self) -> Option<(TaskId, NodeId)> {
+        loop {
+            let id = self.ready.pop()?;
+            if let Some(task) = self.tasks.borrow().get(&id) {
+                return Some((id, task.node));
+            }
+        }
+    }
+
+    /// Runs a coroutine until it waits.
+    pub(super) fn run(&self, id: TaskId) {
+        let taken = self.tasks.borrow_mut().get_mut(&id).and_then(|task| {
+            // From here on it may become runnable again.
+            task.this.runnable.store(false, Relaxed);
+            Some((task.coroutine.take()?, task.waker.clone()))
+        });
         let Some((mut coroutine, waker)) = taken else {
-            return true;
+            return;
         };
         let poll = coroutine.as_mut().poll(&mut Context::from_waker(&waker));
         let mut tasks = self.tasks.borrow_mut();
@@ -99,18 +114,16 @@ impl Executor {
             // Its node crashed while it ran.
             (_, None) => drop(tasks),
         }
-        true
     }
 
-    /// Drops all coroutines of a node.
-    pub(super) fn kill(&self, node: NodeId) {
+    /// Drops all coroutines of a node, or of all nodes.
+    pub(super) fn kill(&self, node: Option<NodeId>) {
         let mut tasks = self.tasks.borrow_mut();
-        let ids: Vec<_> = tasks
-            .iter()
-            .filter(|(_, task)| task.node == node)
-            .map(|(id, _)| *id)
-            .collect();
-        let killed: Vec<_> = ids.iter().filter_map(|id| tasks.remove(id)).collect();
+        let dies = |task: &Task| node.is_none_or(|node| task.node == node);
+        let (killed, spared): (BTreeMap<_, _>, _) = std::mem::take(&mut *tasks)
+            .into_iter()
+            .partition(|(_, task)| dies(task));
+        *tasks = spared;
         // What they drop may want to look at the executor.
         drop(tasks);
         drop(killed);

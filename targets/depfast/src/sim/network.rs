@@ -1,8 +1,8 @@
 //! Messages between nodes: each travels alone and may be late, lost, doubled or overtaken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::rc::{Rc, Weak};
+use std::rc::Weak;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,11 +37,17 @@ pub(super) struct Network {
     pub(super) default: Link,
     pub(super) links: BTreeMap<(NodeId, NodeId), Link>,
     pub(super) island: Vec<NodeId>,
+    /// Ways that lead nowhere, each in one direction.
+    pub(super) cuts: BTreeSet<(NodeId, NodeId)>,
 }
 
 impl Network {
-    fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
-        self.island.contains(&from) != self.island.contains(&to)
+    pub(super) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.island.contains(&from) != self.island.contains(&to) || self.cuts.contains(&(from, to))
+    }
+
+    pub(super) fn link(&self, from: NodeId, to: NodeId) -> &Link {
+        self.links.get(&(from, to)).unwrap_or(&self.default)
     }
 }
 
@@ -61,7 +67,7 @@ impl Transport for NodeTransport {
         // The length in front is for streams; here every message stands for itself.
         let message = Bytes::from(frame.concat()).slice(4..);
         let network = world.network.borrow();
-        let link = network.links.get(&(from, to)).unwrap_or(&network.default);
+        let link = network.link(from, to);
         let mut rng = world.rng.borrow_mut();
         let copies = if rng.chance(link.duplication) { 2 } else { 1 };
         for _ in 0..copies {
@@ -71,10 +77,12 @@ impl Transport for NodeTransport {
                 continue;
             }
             let message = message.clone();
-            world.schedule(delay, move |world: &Rc<World>| {
-                if let Some(inbox) = world.inbox(to) {
-                    inbox.deliver(from, message);
-                }
+            world.schedule(delay, move |world| {
+                world.on_cpu(to, move |world| {
+                    if let Some(inbox) = world.inbox(to) {
+                        inbox.deliver(from, message);
+                    }
+                });
             });
         }
         Ok(0)

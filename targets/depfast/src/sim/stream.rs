@@ -12,10 +12,14 @@ use bytes::BytesMut;
 use super::world::World;
 use crate::id::NodeId;
 use crate::stream::{Listener, ListenerBackend, Stream, StreamBackend};
+use crate::time::Instant;
 
 /// What fits into one direction of a connection.
 const WINDOW: usize = 64 << 10;
+/// How long bytes of the test's own clients take.
 const DELAY: Duration = Duration::from_micros(50);
+/// How long it takes until what was lost is sent again.
+const RETRANSMISSION: Duration = Duration::from_millis(50);
 
 /// Clients that wait to be accepted.
 pub(super) struct Backlog {
@@ -41,14 +45,26 @@ pub(super) fn listen(world: &Rc<World>, node: NodeId, address: String) -> io::Re
     Ok(Listener(Box::new(SimListener(backlog))))
 }
 
-pub(super) fn connect(world: &Rc<World>, address: &str) -> io::Result<Stream> {
+pub(super) fn connect(
+    world: &Rc<World>,
+    client: Option<NodeId>,
+    address: &str,
+) -> io::Result<Stream> {
     let backlog = world
         .listeners
         .borrow()
         .get(address)
         .cloned()
         .ok_or(io::ErrorKind::ConnectionRefused)?;
-    let (there, back) = (Rc::new(Pipe::default()), Rc::new(Pipe::default()));
+    let server = backlog.node;
+    if let Some(client) = client {
+        let network = world.network.borrow();
+        if network.is_cut(client, server) || network.is_cut(server, client) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+    let there = Rc::new(Pipe::new(client.map(|client| (client, server))));
+    let back = Rc::new(Pipe::new(client.map(|client| (server, client))));
     world.add_pipe(backlog.node, &there);
     world.add_pipe(backlog.node, &back);
     let end = |read: &Rc<Pipe>, write: &Rc<Pipe>| {
@@ -82,8 +98,12 @@ impl ListenerBackend for SimListener {
 }
 
 /// One direction of a connection.
-#[derive(Default)]
 pub(super) struct Pipe {
+    /// From whom to whom, if the network between them matters.
+    way: Option<(NodeId, NodeId)>,
+    /// Written but not arrived; `None` is the end.
+    under_way: RefCell<VecDeque<Option<Vec<u8>>>>,
+    last_arrival: Cell<Instant>,
     arrived: RefCell<VecDeque<u8>>,
     /// Written but not yet read.
     outstanding: Cell<usize>,
@@ -101,6 +121,53 @@ enum State {
 }
 
 impl Pipe {
+    fn new(way: Option<(NodeId, NodeId)>) -> Self {
+        Self {
+            way,
+            under_way: RefCell::default(),
+            last_arrival: Cell::default(),
+            arrived: RefCell::default(),
+            outstanding: Cell::default(),
+            state: Cell::default(),
+            reader: Cell::default(),
+            writer: Cell::default(),
+        }
+    }
+
+    /// Sends bytes, or the end, on their way. They arrive in order, whatever the link does.
+    fn send(self: &Rc<Self>, world: &World, bytes: Option<Vec<u8>>) {
+        self.under_way.borrow_mut().push_back(bytes);
+        let mut delay = DELAY;
+        if let Some((from, to)) = self.way {
+            let (network, mut rng) = (world.network.borrow(), world.rng.borrow_mut());
+            let link = network.link(from, to);
+            delay = rng.duration(&link.delay);
+            if rng.chance(link.loss) {
+                delay += RETRANSMISSION;
+            }
+        }
+        let arrival = (world.now() + delay).max(self.last_arrival.get());
+        self.last_arrival.set(arrival);
+        let pipe = Rc::clone(self);
+        world.schedule(arrival.since(world.now()), move |world| pipe.arrive(world));
+    }
+
+    fn arrive(self: Rc<Self>, world: &Rc<World>) {
+        let is_cut = |(from, to)| world.network.borrow().is_cut(from, to);
+        if self.way.is_some_and(is_cut) && self.state.get() == State::Open {
+            return world.schedule(RETRANSMISSION, move |world| self.arrive(world));
+        }
+        let first = self.under_way.borrow_mut().pop_front();
+        match first {
+            Some(Some(bytes)) => {
+                self.arrived.borrow_mut().extend(bytes);
+                self.wake(&self.reader);
+            }
+            Some(None) => self.end(State::Closed),
+            None => {}
+        }
+    }
+
     pub(super) fn reset(&self) {
         self.end(State::Reset);
     }
@@ -161,12 +228,8 @@ impl StreamBackend for SimStream {
         self.write
             .outstanding
             .set(self.write.outstanding.get() + count);
-        let pipe = Rc::clone(&self.write);
         if let Some(world) = self.world.upgrade() {
-            world.schedule(DELAY, move |_| {
-                pipe.arrived.borrow_mut().extend(taken);
-                pipe.wake(&pipe.reader);
-            });
+            self.write.send(&world, Some(taken));
         }
         Ok(count)
     }
@@ -182,9 +245,8 @@ impl StreamBackend for SimStream {
     fn close(&self) {
         self.read.end(State::Closed);
         // What is under way still arrives before the end does.
-        let pipe = Rc::clone(&self.write);
         if let Some(world) = self.world.upgrade() {
-            world.schedule(DELAY, move |_| pipe.end(State::Closed));
+            self.write.send(&world, None);
         }
     }
 }

@@ -6,8 +6,10 @@ use std::future::Future;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use super::clock::{Clock, ClockSkew};
+use super::cpu::{Cpu, CpuSpeed};
 use super::disk::SimDisk;
-use super::executor::Executor;
+use super::executor::{Executor, TaskId};
 use super::network::Network;
 use super::stream::{Backlog, Pipe};
 use crate::detect::CpuTimes;
@@ -30,6 +32,9 @@ pub(super) struct World {
     actions: RefCell<BTreeMap<(Instant, u64), Action>>,
     scheduled: Cell<u64>,
     nodes: RefCell<BTreeMap<NodeId, Node>>,
+    /// Whether any node's CPU takes time, and whether any clock is wrong: most runs need not ask each node.
+    slow_cpus: Cell<bool>,
+    skewed_clocks: Cell<bool>,
     this: Weak<World>,
 }
 
@@ -41,7 +46,8 @@ struct Node {
     inbox: Option<Rc<dyn Inbox>>,
     pipes: Vec<Weak<Pipe>>,
     disk: Rc<SimDisk>,
-    cpu: CpuTimes,
+    cpu: Cpu,
+    clock: Clock,
 }
 
 impl World {
@@ -57,6 +63,8 @@ impl World {
             actions: RefCell::default(),
             scheduled: Cell::new(0),
             nodes: RefCell::default(),
+            slow_cpus: Cell::new(false),
+            skewed_clocks: Cell::new(false),
             this: this.clone(),
         })
     }
@@ -83,6 +91,7 @@ impl World {
         let mut nodes = self.nodes.borrow_mut();
         let node = nodes.entry(node).or_default();
         node.up = true;
+        node.cpu.restart(self.now());
         node.epoch += 1;
         node.epoch
     }
@@ -106,7 +115,7 @@ impl World {
                 Rc::clone(&node.disk),
             )
         };
-        self.executor.kill(node);
+        self.executor.kill(Some(node));
         drop(inbox);
         for pipe in pipes.iter().filter_map(Weak::upgrade) {
             pipe.reset();
@@ -129,17 +138,68 @@ impl World {
     }
 
     pub(super) fn cpu_times(&self, node: NodeId) -> CpuTimes {
-        self.nodes
-            .borrow()
-            .get(&node)
-            .map_or_else(CpuTimes::default, |node| node.cpu)
+        self.with_cpu(node, |cpu| cpu.times).unwrap_or_default()
     }
 
     /// Adds to what the worker of a node did with its time.
     pub(super) fn spend_cpu(&self, node: NodeId, times: CpuTimes) {
-        if let Some(node) = self.nodes.borrow_mut().get_mut(&node) {
-            node.cpu = node.cpu + times;
-        }
+        self.with_cpu(node, |cpu| cpu.times = cpu.times + times);
+    }
+
+    pub(super) fn set_cpu(&self, node: NodeId, speed: Option<CpuSpeed>) {
+        self.slow_cpus.set(true);
+        self.nodes.borrow_mut().entry(node).or_default().cpu.speed = speed;
+    }
+
+    pub(super) fn has_slow_cpus(&self) -> bool {
+        self.slow_cpus.get()
+    }
+
+    pub(super) fn with_cpu<R>(&self, node: NodeId, look: impl FnOnce(&mut Cpu) -> R) -> Option<R> {
+        self.nodes
+            .borrow_mut()
+            .get_mut(&node)
+            .map(|node| look(&mut node.cpu))
+    }
+
+    pub(super) fn set_clock(&self, node: NodeId, skew: ClockSkew) {
+        self.skewed_clocks.set(true);
+        let mut nodes = self.nodes.borrow_mut();
+        nodes.entry(node).or_default().clock.skew(self.now(), skew);
+    }
+
+    /// What a node's clock shows now.
+    pub(super) fn local_time(&self, node: NodeId) -> Instant {
+        self.clock_of(node)
+            .map_or(self.now(), |clock| clock.local(self.now()))
+    }
+
+    /// When a node's clock will show `local`.
+    pub(super) fn true_time(&self, node: NodeId, local: Instant) -> Instant {
+        self.clock_of(node)
+            .map_or(local, |clock| clock.truth(local))
+    }
+
+    fn clock_of(&self, node: NodeId) -> Option<Clock> {
+        let nodes = self.skewed_clocks.get().then(|| self.nodes.borrow())?;
+        nodes.get(&node).map(|node| node.clock)
+    }
+
+    /// Ends everything, so that nothing keeps the world alive.
+    pub(super) fn shut_down(&self) {
+        self.executor.kill(None);
+        let inboxes: Vec<_> = (self.nodes.borrow_mut().values_mut())
+            .map(|node| node.inbox.take())
+            .collect();
+        drop(inboxes);
+        self.listeners.take();
+        self.timers.clear();
+        let forgotten = self.actions.take();
+        drop(forgotten);
+    }
+
+    pub(super) fn this(&self) -> Rc<Self> {
+        self.this.upgrade().expect("the caller holds the world")
     }
 
     pub(super) fn epoch(&self, node: NodeId) -> u64 {
@@ -167,12 +227,20 @@ impl World {
         Rc::clone(&self.nodes.borrow_mut().entry(node).or_default().disk)
     }
 
+    fn step(&self, task: TaskId) {
+        self.executor.run(task);
+        self.steps.set(self.steps.get() + 1);
+    }
+
     /// Advances until `end`, or until `reached` holds.
     pub(super) fn run_until(&self, end: Instant, mut reached: impl FnMut() -> bool) {
-        let this = self.this.upgrade().expect("the caller holds the world");
+        let this = self.this();
         loop {
-            while self.executor.step() {
-                self.steps.set(self.steps.get() + 1);
+            while let Some((task, node)) = self.executor.next() {
+                match self.cpu_delay(node) {
+                    Some(delay) => self.schedule(delay, move |world| world.step(task)),
+                    None => self.step(task),
+                }
             }
             if reached() {
                 return;
