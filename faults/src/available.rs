@@ -23,6 +23,8 @@ pub enum Backend {
     WeightedSpinner,
     /// `memory.high`: throttled above the limit (cgroup v2).
     MemoryHigh,
+    /// `memory.limit_in_bytes` with swap space of depbench's own (cgroup v1).
+    MemoryLimitSwap,
     /// `memory.limit_in_bytes`: reclaimed, then killed (cgroup v1).
     MemoryLimit,
     /// A program that writes to memory.
@@ -50,6 +52,7 @@ impl fmt::Display for Backend {
             Backend::DutyCycle => "duty cycle (SIGSTOP/SIGCONT)",
             Backend::WeightedSpinner => "spinner in a weighted cgroup",
             Backend::MemoryHigh => "cgroup v2 memory.high",
+            Backend::MemoryLimitSwap => "cgroup v1 memory limit with swap space of its own",
             Backend::MemoryLimit => "cgroup v1 memory limit",
             Backend::MemoryToucher => "program that touches memory",
             Backend::IoMax => "cgroup v2 io.max",
@@ -104,7 +107,7 @@ pub fn available(kind: &FaultType, facts: &Facts, wiring: Wiring) -> Availabilit
     match kind {
         FaultType::CpuQuota(_) => quota(facts),
         FaultType::CpuContention(contention) => weighted(contention, facts),
-        FaultType::MemoryLimit(_) => memory::limit(facts),
+        FaultType::MemoryLimit(limit) => memory::limit(limit, facts),
         FaultType::MemoryContention(_) => memory::contention(),
         FaultType::DiskThroughput(_) | FaultType::DiskIops(_) => disk::limit(facts),
         FaultType::DiskContention(_) => disk::contention(facts),

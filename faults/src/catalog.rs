@@ -11,7 +11,7 @@ use crate::available::{Availability, Backend, available};
 use crate::site::{Site, Wiring};
 use crate::spec::{
     CpuContention, CpuQuota, DelayedOperations, DiskContention, DiskIops, DiskLatency,
-    DiskThroughput, FaultType, MemoryContention, MemoryLimit, NetDelay, ProcessPause,
+    DiskThroughput, FaultType, MemoryContention, MemoryLimit, NetDelay, ProcessPause, Swap,
 };
 
 /// A fault that depbench has.
@@ -76,6 +76,7 @@ pub(crate) fn typical() -> Vec<FaultType> {
         }),
         FaultType::MemoryLimit(MemoryLimit {
             bytes: Bytes(50_000_000),
+            swap: Swap::Auto,
         }),
         FaultType::MemoryContention(MemoryContention {
             bytes: Bytes(1 << 30),
@@ -115,7 +116,11 @@ fn listed(kind: &FaultType) -> Listed {
         FaultType::MemoryLimit(_) => (
             "the server and its page cache get at most so much memory",
             parameters::<MemoryLimit>(),
-            &[Backend::MemoryHigh, Backend::MemoryLimit],
+            &[
+                Backend::MemoryHigh,
+                Backend::MemoryLimitSwap,
+                Backend::MemoryLimit,
+            ],
         ),
         FaultType::MemoryContention(_) => (
             "a program competes for the machine's memory",

@@ -1,5 +1,6 @@
 use node::cgroup::CgroupError;
 use node::journal::JournalError;
+use node::loopdisk::LoopDiskError;
 use node::tool::ToolError;
 
 /// A fault could not be prepared, probed, injected or cleared.
@@ -55,6 +56,9 @@ pub enum FaultError {
     /// The undo could not be noted, so nothing was changed, or could not be carried out.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A disk of our own.
+    #[error(transparent)]
+    Disk(#[from] LoopDiskError),
     /// A program of the system.
     #[error(transparent)]
     Tool(#[from] ToolError),

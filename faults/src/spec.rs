@@ -20,7 +20,7 @@ pub use disk::{
     DelayedOperations, DiskContention, DiskIops, DiskLatency, DiskThroughput, WriteSync,
 };
 pub use kind::{CpuContention, CpuQuota, FaultType, NetDelay, ProcessPause};
-pub use memory::{MemoryContention, MemoryLimit};
+pub use memory::{MemoryContention, MemoryLimit, Swap};
 pub use place::{ClientTraffic, Link, Place, PlaceError, Resolve};
 pub use schedule::{Intermittent, Ramp, Schedule, Stretch};
 pub use spelling::SpellingError;
@@ -163,6 +163,7 @@ mod tests {
             "cpu.contention: {weight: 15x}",
             "cpu.contention: {weight: 1x, threads: 4}",
             "memory.limit: {bytes: 50MB}",
+            "memory.limit: {bytes: 50MB, swap: none}",
             "memory.contention: {bytes: 1GiB}",
             "memory.contention: {bytes: 64MiB, rate: 1GB/s}",
             "disk.throughput: {rate: 128KB/s}",

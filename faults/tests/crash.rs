@@ -110,6 +110,10 @@ fn cgroup_faults_are_gone_after_a_heal() {
         json!({"cpu.quota": {"share": "20%"}}),
         json!({"cpu.contention": {"weight": "15x", "threads": 1}}),
         json!({"memory.limit": {"bytes": "50MB"}}),
+        json!({"memory.contention": {"bytes": "16MiB"}}),
+        json!({"disk.throughput": {"rate": "128KB/s"}}),
+        json!({"disk.iops": {"rate": "50/s"}}),
+        json!({"disk.contention": {"sync": "fsync"}}),
     ] {
         let journal = tempfile::tempdir().unwrap();
         let mut server = Server(busy().spawn().unwrap());
@@ -118,10 +122,15 @@ fn cgroup_faults_are_gone_after_a_heal() {
         let mut agent = Agent::start(agent(), &order);
         assert!(!agent.said.is_empty(), "{order}");
         agent.kill();
+        let swap = agent.said.trim().split_once("of swap on ");
+        let swap = swap.map(|(_, device)| format!("{device} "));
+        let swaps = || std::fs::read_to_string("/proc/swaps").unwrap();
+        assert!(swap.iter().all(|device| swaps().contains(device)));
         let name = format!("depbench-{}-s1", order["run"].as_str().unwrap());
         assert!(groups().contains(&name));
         assert_healed(journal.path());
         assert!(!groups().contains(&name), "{order}");
+        assert!(!swap.iter().any(|device| swaps().contains(device)));
         // Killed with its group.
         server.0.wait().unwrap();
     }

@@ -109,11 +109,11 @@ fn in_version_1_a_server_that_grows_is_killed_which_is_fail_stop() {
     let mut rig = Rig::with_budget(1.0);
     rig.serve(growing());
     let context = rig.context();
-    if context.facts.cgroups.mode() != Mode::V1 || context.facts.swap.0 > 0 {
-        println!("memory kill skipped: version 2 throttles, swap slows");
+    if context.facts.cgroups.mode() != Mode::V1 {
+        println!("memory kill skipped: version 2 throttles");
         return;
     }
-    let limit = kind("{memory.limit: {bytes: 20MB}}");
+    let limit = kind("{memory.limit: {bytes: 20MB, swap: none}}");
     let mut fault = Fault::prepare(&limit, &context).unwrap();
     assert_eq!(fault.backend(), Backend::MemoryLimit);
     let before = fault.probe().unwrap();
@@ -183,12 +183,12 @@ fn a_limit_below_what_is_in_use_is_refused_and_nothing_changed() {
             .unwrap()
     };
     wait_for("growth", || usage() > 60_000_000);
-    if rig.context().facts.swap.0 > 0 {
-        println!("memory limit below use skipped: there is swap");
-        return;
-    }
     let standing = rig.standing();
-    let mut fault = Fault::prepare(&kind("{memory.limit: {bytes: 20MB}}"), &rig.context()).unwrap();
+    let mut fault = Fault::prepare(
+        &kind("{memory.limit: {bytes: 20MB, swap: none}}"),
+        &rig.context(),
+    )
+    .unwrap();
     let error = fault.inject().unwrap_err().to_string();
     assert!(
         error.contains("20000000 bytes") && error.contains("in use"),
@@ -228,4 +228,45 @@ fn more_memory_than_there_is_is_refused() {
     let error = fault.inject().unwrap_err().to_string();
     assert!(error.contains("900000GB do not fit"), "{error}");
     assert_eq!(rig.standing(), 0);
+}
+
+#[test]
+fn in_version_1_a_server_that_grows_swaps_and_lives() {
+    if !has_cgroups("memory swap") {
+        return;
+    }
+    let mut rig = Rig::with_budget(1.0);
+    let toucher = common::example("fault_helper");
+    rig.serve(shell(&format!(
+        "(echo '{{\"bytes\": \"60MB\", \"rate\": null}}'; sleep 300) | {} memory-toucher",
+        toucher.display()
+    )));
+    let context = rig.context();
+    let group = rig.group.clone().unwrap();
+    let stat = || group.stat(Scope::Child(Child::Server));
+    wait_for("growth", || stat().memory_bytes.unwrap() > 40_000_000);
+    let limit = kind("{memory.limit: {bytes: 30MB}}");
+    let mut fault = Fault::prepare(&limit, &context).unwrap();
+    if fault.backend() != Backend::MemoryLimitSwap {
+        println!("memory swap skipped: {}", fault.backend());
+        return;
+    }
+    let before = fault.probe().unwrap();
+    let standing = rig.standing();
+    let injected = fault.inject().unwrap();
+    println!("memory swap: {}", injected.detail);
+    assert_eq!(rig.standing(), standing + 2);
+    wait_for("major faults", || stat().major_faults.unwrap() > 100);
+    let during = fault.probe().unwrap();
+    println!("memory swap: before {before:?} during {during:?}");
+    assert_eq!(effect(&limit, &before, &during), Effect::Bit);
+    assert!(value(&during, Probe::MemoryUsage) <= 31e6);
+    let device = injected.detail.rsplit(' ').next().unwrap().to_owned();
+    let swaps = || std::fs::read_to_string("/proc/swaps").unwrap();
+    assert!(swaps().contains(&device));
+    fault.clear().unwrap();
+    assert_eq!(rig.standing(), standing);
+    assert!(!swaps().contains(&format!("{device} ")), "{}", swaps());
+    let after = fault.probe().unwrap();
+    assert_eq!(residue(&limit, &before, &after), None);
 }

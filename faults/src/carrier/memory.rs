@@ -1,6 +1,8 @@
 use std::time::Instant;
 
 use node::cgroup::{self, CgroupStat, Child, NodeCgroup, Scope};
+use node::journal::Journal;
+use node::swapdisk::SwapDisk;
 use vocab::units::Bytes;
 
 use super::{Carrier, group};
@@ -9,10 +11,13 @@ use crate::context::FaultContext;
 use crate::error::FaultError;
 use crate::reading::{Probe, Reading};
 use crate::servers::Servers;
-use crate::spec::MemoryLimit;
+use crate::spec::{MemoryLimit, Swap};
 use crate::standing::Standing;
 
 const FAULT: &str = "memory.limit";
+/// Of swap space; a server that needs more is killed.
+const SWAP_SIZE: Bytes = Bytes(512 << 20);
+
 const SERVER: Scope = Scope::Child(Child::Server);
 
 /// A limit on the server's cgroup.
@@ -20,6 +25,9 @@ pub(super) struct Memory {
     group: NodeCgroup,
     servers: Servers,
     limit: cgroup::MemoryLimit,
+    swap: Swap,
+    swap_disk: Option<SwapDisk>,
+    journal: Journal,
     bytes: Bytes,
     since: Instant,
     start: CgroupStat,
@@ -44,6 +52,12 @@ impl Memory {
                 Backend::MemoryHigh => cgroup::MemoryLimit::Throttle(spec.bytes),
                 _ => cgroup::MemoryLimit::Hard(spec.bytes),
             },
+            swap: spec.swap,
+            swap_disk: match backend {
+                Backend::MemoryLimitSwap => Some(SwapDisk::make(context.journal.dir(), SWAP_SIZE)?),
+                _ => None,
+            },
+            journal: context.journal.clone(),
             bytes: spec.bytes,
             standing: Standing::default(),
         })
@@ -53,15 +67,30 @@ impl Memory {
 impl Carrier for Memory {
     fn inject(&mut self) -> Result<String, FaultError> {
         self.servers.check()?;
+        if self.swap == Swap::None {
+            self.standing.add(self.group.forbid_swap(SERVER)?);
+        }
+        if let Some(disk) = &self.swap_disk {
+            self.standing.add(disk.put_to_use(&self.journal)?);
+        }
         let entry = self.group.limit_memory(SERVER, self.limit)?;
         self.standing.add(entry);
-        Ok(match self.limit {
+        let limited = match self.limit {
             cgroup::MemoryLimit::Throttle(bytes) => {
                 format!("server throttled above {} bytes of memory", bytes.0)
             }
             cgroup::MemoryLimit::Hard(bytes) => {
                 format!("server limited to {} bytes of memory", bytes.0)
             }
+        };
+        Ok(match (self.swap, &self.swap_disk) {
+            (Swap::None, _) => format!("{limited}, without swap"),
+            (Swap::Auto, Some(disk)) => format!(
+                "{limited}, with {} bytes of swap on {}",
+                SWAP_SIZE.0,
+                disk.device().display()
+            ),
+            (Swap::Auto, None) => limited,
         })
     }
 

@@ -130,7 +130,7 @@ impl fmt::Display for FaultType {
                 Some(threads) => write!(f, " {} on {threads} threads", contention.weight),
                 None => write!(f, " {}", contention.weight),
             },
-            FaultType::MemoryLimit(limit) => write!(f, " {}", limit.bytes),
+            FaultType::MemoryLimit(limit) => write!(f, " {limit}"),
             FaultType::MemoryContention(contention) => write!(f, " {contention}"),
             FaultType::DiskThroughput(limit) => write!(f, " {}", limit.rate),
             FaultType::DiskIops(limit) => write!(f, " {}", limit.rate),

@@ -11,6 +11,20 @@ use vocab::units::{ByteRate, Bytes};
 pub struct MemoryLimit {
     /// Of the server with its page cache.
     pub bytes: Bytes,
+    /// Where memory above the limit goes.
+    #[serde(default)]
+    pub swap: Swap,
+}
+
+/// Where the memory of a server goes that has more than its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Swap {
+    /// To the machine's swap space; where it has none and the kernel would kill, to some of depbench's own while the fault is in.
+    #[default]
+    Auto,
+    /// Nowhere: a server that grows past the limit is killed by the kernel (cgroup v1), or stands nearly still (v2).
+    None,
 }
 
 /// Parameters of `memory.contention`.
@@ -29,6 +43,15 @@ const SMALLEST_LIMIT: Bytes = Bytes(1_000_000);
 
 /// Less than this stays in the caches of a CPU.
 const LEAST_TOUCHED: Bytes = Bytes(1 << 20);
+
+impl fmt::Display for MemoryLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.swap {
+            Swap::Auto => write!(f, "{}", self.bytes),
+            Swap::None => write!(f, "{} without swap", self.bytes),
+        }
+    }
+}
 
 impl fmt::Display for MemoryContention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -105,6 +105,11 @@ impl Journal {
         self.owner.name()
     }
 
+    /// The owner's directory, for nameless files that live as long as what is noted here.
+    pub fn dir(&self) -> &Path {
+        self.owner.dir()
+    }
+
     /// Undoes everything of this owner that still stands, latest first.
     ///
     /// For the owner itself: at the end of its work, or in the guardian after the agent died.

@@ -5,7 +5,7 @@
 //! - [`guardian`]: the process that outlives an agent and heals after it;
 //! - [`cgroup`]: a node's budget, its server, contention and client groups, limits and usage (v1 and v2);
 //! - [`netns`], [`links`]: network namespaces by descriptor, veth pairs, addresses, routes;
-//! - [`loopdisk`], [`blockdev`]: a disk of its own for a node, and which disk a directory lies on;
+//! - [`loopdisk`], [`blockdev`]: a disk of its own for a node, and which disk a directory lies on; [`swapdisk`];
 //! - [`procfs`]: usage counters of processes, networks and the machine;
 //! - [`tool`]: typed command lines of `tc` and `iptables`;
 //! - [`identity`], [`namespace`], [`tag`]: how processes, namespaces and our own things are told apart.
@@ -21,5 +21,6 @@ pub mod loopdisk;
 pub mod namespace;
 pub mod netns;
 pub mod procfs;
+pub mod swapdisk;
 pub mod tag;
 pub mod tool;

@@ -14,8 +14,10 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use vocab::units::Bytes;
 
 use crate::blockdev::DeviceNumber;
+use crate::journal::JournalError;
 use crate::tool::{Call, Program, ToolError};
-use device::LoopDevice;
+pub(crate) use device::{LoopDevice, image_of_ours};
+pub(crate) use image::reserve;
 
 /// What a disk is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +136,9 @@ pub enum LoopDiskError {
     /// `mkfs.ext4`.
     #[error(transparent)]
     Tool(#[from] ToolError),
+    /// Its undo could not be noted.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// A system call.
     #[error("cannot {step}: {source}")]
     Step {
@@ -145,7 +150,9 @@ pub enum LoopDiskError {
 }
 
 impl LoopDiskError {
-    fn step<E: Into<io::Error>>(step: impl Into<String>) -> impl FnOnce(E) -> LoopDiskError {
+    pub(crate) fn step<E: Into<io::Error>>(
+        step: impl Into<String>,
+    ) -> impl FnOnce(E) -> LoopDiskError {
         let step = step.into();
         move |error| LoopDiskError::Step {
             step,

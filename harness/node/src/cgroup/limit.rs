@@ -92,6 +92,19 @@ impl NodeCgroup {
         }
     }
 
+    /// Keeps the memory of a group from being swapped. What was allowed before is restored by undoing the entry.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or counts no swap (version 2).
+    pub fn forbid_swap(&self, scope: Scope) -> Result<Entry, CgroupError> {
+        let dir = self.dir(Controller::Memory, scope)?;
+        let name = match self.inner.hierarchies.mode() {
+            Mode::V1 => "memory.swappiness",
+            Mode::V2 | Mode::None => "memory.swap.max",
+        };
+        self.set(&dir, name, "0")
+    }
+
     fn set(&self, dir: &Path, name: &str, value: &str) -> Result<Entry, CgroupError> {
         let path = dir.join(name);
         let former = file(dir, name, read(&path)?.trim());

@@ -17,6 +17,7 @@ use crate::identity::ProcessId;
 use crate::links::Links;
 use crate::namespace::{Namespace, NamespaceId, NetworkId};
 use crate::netns::NetNs;
+use crate::swapdisk;
 use crate::tag;
 use crate::tool::iptables;
 
@@ -34,6 +35,8 @@ pub(super) fn perform(header: &Header) -> Result<(), String> {
         Undo::Resume { process } => signal(header, process, Signal::SIGCONT),
         Undo::Kill { process } => signal(header, process, Signal::SIGKILL),
         Undo::KillMarked { mark } => marked::kill_all(mark),
+        Undo::SwapOff { device, image } => swapdisk::swap_off(device, *image)
+            .map_err(|error| format!("{}: {error}", device.display())),
         Undo::Unmount { path } => unmount(header, path),
         Undo::RemoveDir { path } => remove_dir(path),
         Undo::DeleteQdisc {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::ProcessId;
 use crate::links::LinkName;
+use crate::swapdisk;
 use crate::tag;
 use crate::tool::iptables::Chain;
 use crate::tool::tc::{Handle, Parent};
@@ -56,6 +57,13 @@ pub enum Undo {
     DeleteLink {
         /// The link.
         name: LinkName,
+    },
+    /// Ends the use of swap space of ours.
+    SwapOff {
+        /// The loop device.
+        device: PathBuf,
+        /// The inode of the file behind it; of another file it is not ours any more.
+        image: u64,
     },
     /// Unmounts a file system of ours ([`tag::LAYER`]); it must lie at or under something tagged.
     Unmount {
@@ -134,6 +142,10 @@ impl Undo {
                 true => Err(format!("{mark:?} marks no process of ours")),
                 false => Ok(()),
             },
+            Undo::SwapOff { device, .. } => match swapdisk::is_loop(device) {
+                true => Ok(()),
+                false => Err(format!("{} is no loop device", device.display())),
+            },
             Undo::Resume { .. }
             | Undo::Kill { .. }
             | Undo::DeleteQdisc { .. }
@@ -176,6 +188,7 @@ impl fmt::Display for Undo {
             }
             Undo::DeleteChain { chain } => write!(f, "delete packet filter {chain}"),
             Undo::DeleteLink { name } => write!(f, "delete link {name}"),
+            Undo::SwapOff { device, .. } => write!(f, "stop swapping to {}", device.display()),
             Undo::Unmount { path } => write!(f, "unmount {}", path.display()),
             Undo::RemoveDir { path } => write!(f, "remove directory {}", path.display()),
         }

@@ -9,8 +9,12 @@ use crate::blockdev::DeviceNumber;
 
 const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4C82;
 const LOOP_CONFIGURE: libc::Ioctl = 0x4C0A;
+const LOOP_GET_STATUS64: libc::Ioctl = 0x4C05;
 const AUTOCLEAR: u32 = 4;
 const DIRECT_IO: u32 = 16;
+
+/// What our devices say their file is called.
+const LABEL: &[u8] = b"depbench";
 
 /// `struct loop_info64` of the kernel.
 #[repr(C)]
@@ -41,7 +45,7 @@ struct LoopConfig {
 
 /// An open loop device that clears itself when the last user, this value or a mount, is gone.
 #[derive(Debug)]
-pub(super) struct LoopDevice {
+pub(crate) struct LoopDevice {
     path: PathBuf,
     number: DeviceNumber,
     _file: File,
@@ -52,7 +56,7 @@ const TRIES: u32 = 64;
 
 impl LoopDevice {
     /// Makes `image` a block device with direct I/O.
-    pub(super) fn attach(image: &File) -> Result<LoopDevice, LoopDiskError> {
+    pub(crate) fn attach(image: &File) -> Result<LoopDevice, LoopDiskError> {
         let control = OpenOptions::new()
             .read(true)
             .write(true)
@@ -80,7 +84,7 @@ impl LoopDevice {
         Err(LoopDiskError::step("take a free loop device")(last))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -105,11 +109,30 @@ fn set_up(device: RawFd, image: RawFd) -> io::Result<()> {
     let mut config: LoopConfig = unsafe { std::mem::zeroed() };
     config.fd = image as u32;
     config.info.flags = AUTOCLEAR | DIRECT_IO;
-    let label = b"depbench";
-    config.info.file_name[..label.len()].copy_from_slice(label);
+    config.info.file_name[..LABEL.len()].copy_from_slice(LABEL);
     // SAFETY: the request reads one `loop_config`, which outlives the call.
     match unsafe { libc::ioctl(device, LOOP_CONFIGURE, &raw const config) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The inode of the file behind a loop device, if it is one of ours; `None` for another's, or a free one.
+pub(crate) fn image_of_ours(path: &Path) -> io::Result<Option<u64>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    // SAFETY: all fields are plain numbers, for which zero is valid.
+    let mut info: LoopInfo = unsafe { std::mem::zeroed() };
+    // SAFETY: the request writes one `loop_info64`, which outlives the call.
+    let answer = unsafe { libc::ioctl(file.as_raw_fd(), LOOP_GET_STATUS64, &raw mut info) };
+    match answer {
+        0 => Ok(info.file_name.starts_with(LABEL).then_some(info.inode)),
+        _ => match io::Error::last_os_error() {
+            // Nothing is behind it.
+            error if error.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+            error => Err(error),
+        },
     }
 }
