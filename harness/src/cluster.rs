@@ -4,8 +4,10 @@
 //! - [`Cluster`]: nodes that are up, until [`Cluster::down`] or until the controller ends, however it ends;
 //! - [`Node`], [`Process`], [`Job`]: what can be done on a node;
 //! - `local`: the provider that makes nodes out of this machine;
+//! - `ssh`: the provider whose nodes are machines that are reached over SSH;
 //! - [`running`]: nodes of clusters that other controllers hold up, for the verbs `exec` and `logs`.
 
+mod clock;
 mod error;
 mod event;
 mod link;
@@ -15,11 +17,13 @@ mod process;
 mod roster;
 pub mod running;
 pub mod spec;
+mod ssh;
 mod state;
 
 use tokio::sync::broadcast;
 use vocab::ids::NodeName;
 
+pub use clock::ClockOffset;
 pub use error::{ClusterError, NodeError};
 pub use event::{ClusterEvent, NodeEvent};
 pub use local::{Mode, Progress};
@@ -30,11 +34,21 @@ pub use state::{Settings, StateDir};
 use local::Local;
 use roster::Roster;
 use spec::ClusterSpec;
+use ssh::Ssh;
+
+/// Events that a slow listener may leave unread.
+const UNREAD_EVENTS: usize = 8192;
 
 /// Nodes that are up. When it is dropped, or its process dies, every agent undoes what it did and ends.
 pub struct Cluster {
-    provider: Local,
+    provider: Provider,
     roster: Roster,
+}
+
+/// Where the nodes come from.
+enum Provider {
+    Local(Local),
+    Ssh(Ssh),
 }
 
 impl Cluster {
@@ -47,9 +61,22 @@ impl Cluster {
         settings: Settings,
         progress: impl FnMut(Progress),
     ) -> Result<Cluster, ClusterError> {
-        let ClusterSpec::Local(spec) = spec;
-        let (provider, roster) = local::up(spec, settings, progress).await?;
-        Ok(Cluster { provider, roster })
+        Ok(match spec {
+            ClusterSpec::Local(spec) => {
+                let (local, roster) = local::up(spec, settings, progress).await?;
+                Cluster {
+                    provider: Provider::Local(local),
+                    roster,
+                }
+            }
+            ClusterSpec::Ssh(spec) => {
+                let (ssh, roster) = ssh::up(spec, settings, progress).await?;
+                Cluster {
+                    provider: Provider::Ssh(ssh),
+                    roster,
+                }
+            }
+        })
     }
 
     /// A node by its name.
@@ -82,7 +109,10 @@ impl Cluster {
 
     /// What happens on any node from now on. A listener that falls thousands of events behind loses the oldest.
     pub fn events(&self) -> broadcast::Receiver<ClusterEvent> {
-        self.provider.events()
+        match &self.provider {
+            Provider::Local(local) => local.events(),
+            Provider::Ssh(ssh) => ssh.events(),
+        }
     }
 
     /// What a node of this cluster can do: less than its machine can where nodes are not kept apart.
@@ -98,24 +128,34 @@ impl Cluster {
         match self.mode() {
             Mode::Root | Mode::User => faults::Wiring::Hub,
             Mode::Plain => faults::Wiring::Shared,
+            Mode::Machines => faults::Wiring::Direct,
         }
     }
 
     /// How nodes are kept apart.
     pub fn mode(&self) -> Mode {
-        self.provider.mode()
+        match &self.provider {
+            Provider::Local(local) => local.mode(),
+            Provider::Ssh(_) => Mode::Machines,
+        }
     }
 
     /// What could not be had here and bends the numbers, in plain words, for every figure.
     pub fn limitations(&self) -> &[String] {
-        self.provider.limitations()
+        match &self.provider {
+            Provider::Local(local) => local.limitations(),
+            Provider::Ssh(ssh) => ssh.limitations(),
+        }
     }
 
     /// The nodes and what each was given, for `environment.json`.
     pub fn environment(&self) -> Vec<results::NodeEnvironment> {
         self.roster
             .all()
-            .map(|node| self.provider.environment(node))
+            .map(|node| match &self.provider {
+                Provider::Local(local) => local.environment(node),
+                Provider::Ssh(ssh) => ssh.environment(node),
+            })
             .collect()
     }
 
@@ -126,20 +166,24 @@ impl Cluster {
     /// When the old one cannot be cleared away or the new one cannot be made.
     pub async fn rebuild(&mut self, name: &NodeName) -> Result<(), ClusterError> {
         let purpose = self.node(name)?.purpose();
-        match purpose {
-            Purpose::Hub => {
+        let node = match (&mut self.provider, purpose) {
+            (Provider::Local(local), Purpose::Hub) => {
                 self.roster.dismiss().await?;
-                self.roster = self.provider.build(&mut |_| {}).await?;
+                self.roster = local.build(&mut |_| {}).await?;
+                return Ok(());
             }
-            Purpose::Server | Purpose::Client => {
+            (Provider::Local(local), _) => {
                 self.roster.dismiss_one(name).await?;
-                let node = self
-                    .provider
-                    .rebuild(name, purpose, self.roster.of(Purpose::Hub).next())
-                    .await?;
-                self.roster.add(node);
+                let hub = self.roster.of(Purpose::Hub).next();
+                local.rebuild(name, purpose, hub).await?
             }
-        }
+            (Provider::Ssh(ssh), _) => {
+                self.roster.dismiss_one(name).await?;
+                let peers = self.roster.all().map(Node::address).collect();
+                ssh.rebuild(name, purpose, peers).await?
+            }
+        };
+        self.roster.add(node);
         Ok(())
     }
 

@@ -57,7 +57,7 @@ async fn hold_a_cluster() {
     let mode = serde_json::from_str(&variable("MODE")).unwrap();
     let cluster = ground.up_with_lease(small(2, 1, mode), LEASE).await;
     make_slow(&cluster, Span::seconds(600)).await;
-    let agents: Vec<i32> = cluster.nodes().map(Node::agent_pid).collect();
+    let agents: Vec<i32> = cluster.nodes().filter_map(Node::agent_pid).collect();
     println!("HOLDING {}", serde_json::to_string(&agents).unwrap());
     std::future::pending::<()>().await;
 }
@@ -267,7 +267,7 @@ async fn an_agent_is_killed_and_its_node_rebuilt() {
             .spawn(spawn("sleeper", &["sleep", "1000"]))
             .await
             .unwrap();
-        send(Signal::SIGKILL, &[s1.agent_pid()]);
+        send(Signal::SIGKILL, &[s1.agent_pid().unwrap()]);
         let reason = tokio::time::timeout(GRACE, s1.until_lost()).await.unwrap();
         println!("lost: {reason}");
         let event = events.recv().await.unwrap();
@@ -303,7 +303,7 @@ async fn the_hub_is_killed_and_all_nodes_rebuilt() {
         .up_with_lease(small(2, 1, ModeSpec::Auto), LEASE)
         .await;
     let hub = cluster.hub().expect("namespaces work here").clone();
-    send(Signal::SIGKILL, &[hub.agent_pid()]);
+    send(Signal::SIGKILL, &[hub.agent_pid().unwrap()]);
     hub.until_lost().await;
     cluster.rebuild(&node("hub")).await.unwrap();
     assert_eq!(cluster.nodes().count(), 4);
@@ -319,7 +319,7 @@ async fn an_agent_that_hangs_is_lost() {
         .up_with_lease(small(1, 1, ModeSpec::Auto), LEASE)
         .await;
     let s1 = cluster.node(&node("s1")).unwrap().clone();
-    send(Signal::SIGSTOP, &[s1.agent_pid()]);
+    send(Signal::SIGSTOP, &[s1.agent_pid().unwrap()]);
     let reason = tokio::time::timeout(LEASE.duration() + GRACE, s1.until_lost())
         .await
         .unwrap();

@@ -37,7 +37,7 @@ async fn look_into(mode: ModeSpec) {
         &ground,
         &["exec", "s1", "--", "readlink", "/proc/self/ns/net"],
     );
-    let expected = std::fs::read_link(format!("/proc/{}/ns/net", s1.agent_pid())).unwrap();
+    let expected = std::fs::read_link(format!("/proc/{}/ns/net", s1.agent_pid().unwrap())).unwrap();
     assert_eq!(stdout(&namespaces).trim(), expected.to_str().unwrap());
     let variables = [
         "exec",

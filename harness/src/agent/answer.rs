@@ -6,6 +6,7 @@ use targets::StatusError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::clock;
 use super::farewell::Reason;
 use super::files;
 use super::machine::{Building, Machine};
@@ -34,6 +35,7 @@ impl Agent {
                 self.facts()
                     .map(|facts| Response::Facts(Box::new(facts.clone()))),
             ),
+            Request::Clock => Ok((Response::Clock(clock::now()), Vec::new())),
             Request::Prepare(prepare) => match (&self.machine, &self.building) {
                 (None, None) => {
                     self.building = Some(Building::begin(id, prepare, &self.home));

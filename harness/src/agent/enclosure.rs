@@ -30,7 +30,7 @@ pub(super) fn enter(options: &Options) -> Result<AgentSide, String> {
     }
     let hub = match &options.isolation {
         Isolation::Node { privilege, uplink } => Some(approach(*privilege, uplink)?),
-        Isolation::None | Isolation::Hub(_) => None,
+        Isolation::None | Isolation::Machine { .. } | Isolation::Hub(_) => None,
     };
     let start = guardian::Options {
         journal: options.journal.clone(),
@@ -46,7 +46,7 @@ pub(super) fn enter(options: &Options) -> Result<AgentSide, String> {
         (Isolation::Node { uplink, .. }, Some(hub)) => {
             link(&options.purpose.node, uplink, &hub)?;
         }
-        (Isolation::Node { .. } | Isolation::None, _) => {}
+        (Isolation::Node { .. } | Isolation::None | Isolation::Machine { .. }, _) => {}
     }
     Ok(side)
 }
@@ -64,7 +64,7 @@ fn heal_the_dead(options: &Options) {
 
 fn plan(isolation: &Isolation) -> NamespacePlan {
     match isolation {
-        Isolation::None => NamespacePlan::shared(),
+        Isolation::None | Isolation::Machine { .. } => NamespacePlan::shared(),
         Isolation::Hub(Privilege::UserNamespace) => NamespacePlan::isolated_as_user(),
         // A node has joined its hub's user namespace by then.
         Isolation::Hub(Privilege::Root) | Isolation::Node { .. } => NamespacePlan::isolated(),

@@ -5,7 +5,6 @@ use std::time::Duration;
 use node::guardian::AgentSide;
 
 use super::home::Home;
-use super::options::Isolation;
 use super::process::kill_namespace;
 use super::serve::Agent;
 use super::wire::RequestId;
@@ -61,7 +60,7 @@ pub(super) fn undo(agent: Agent) -> (Vec<String>, AgentSide) {
     } = agent;
     let mut problems = faults.clear_all();
     problems.extend(processes.stop_all());
-    if options.isolation != Isolation::None {
+    if !options.isolation.is_shared() {
         problems.extend(kill_namespace().err());
     }
     problems.extend(

@@ -1,11 +1,12 @@
 //! The faults of a site. Their work may take a second, so it is done on threads, and the agent stays responsive.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use faults::{Fault, FaultContext, FaultLink, HelperProgram, Wiring};
+use faults::{Fault, FaultContext, FaultLink, Flow, HelperProgram, Wiring};
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use node::cgroup::Hierarchies;
 use node::facts::Facts;
 use node::identity::ProcessId;
@@ -257,9 +258,10 @@ impl Agent {
                 .into_iter()
                 .filter_map(|pid| ProcessId::of(pid).ok().flatten())
                 .collect(),
-            flow: order.flow.clone(),
+            flow: self.flow(order),
             wiring: match self.home.options.isolation {
-                Isolation::None => Wiring::Direct,
+                Isolation::None => Wiring::Shared,
+                Isolation::Machine { .. } => Wiring::Direct,
                 Isolation::Node { .. } | Isolation::Hub(_) => Wiring::Hub,
             },
             disk: Some(self.home.disk()),
@@ -267,6 +269,15 @@ impl Agent {
             link: fault_link(&self.home.options.isolation, order)?,
             helper: HelperProgram::myself(),
         })
+    }
+
+    /// The packets that a network fault is about: never those of the controller.
+    fn flow(&self, order: &FaultOrder) -> Flow {
+        let mut flow = order.flow.clone();
+        if let Isolation::Machine { control, .. } = &self.home.options.isolation {
+            flow.control.extend(control);
+        }
+        flow
     }
 
     /// What this node is and can do, found out once.
@@ -295,6 +306,7 @@ fn fault_link(isolation: &Isolation, order: &FaultOrder) -> Result<Option<FaultL
     };
     let link = match isolation {
         Isolation::None => return Ok(None),
+        Isolation::Machine { peers, .. } => return own_link(victim, peers).map(Some),
         Isolation::Node { uplink, .. } => FaultLink {
             device: NODE_LINK.parse().expect("a link name"),
             peer: uplink.hub_address(),
@@ -309,6 +321,33 @@ fn fault_link(isolation: &Isolation, order: &FaultOrder) -> Result<Option<FaultL
         }
     };
     Ok(Some(link))
+}
+
+/// The link of this machine that has an address, and a peer to measure round trips to.
+fn own_link(address: Ipv4Addr, peers: &[IpAddr]) -> Result<FaultLink, String> {
+    let links =
+        getifaddrs().map_err(|error| format!("cannot list the links of this machine: {error}"))?;
+    let has_it = |link: &InterfaceAddress| {
+        let sockaddr = link.address.as_ref();
+        sockaddr.and_then(|address| Some(address.as_sockaddr_in()?.ip())) == Some(address)
+    };
+    let link = links.into_iter().find(has_it).ok_or_else(|| {
+        format!("no link of this machine has the address {address}: is `data_address` right?")
+    })?;
+    let is_v4 = |peer: &IpAddr| match peer {
+        IpAddr::V4(peer) => Some(*peer),
+        IpAddr::V6(_) => None,
+    };
+    Ok(FaultLink {
+        device: link
+            .interface_name
+            .parse()
+            .map_err(|error| format!("{error}"))?,
+        peer: peers
+            .iter()
+            .find_map(is_v4)
+            .ok_or("there is no other node to measure round trips to")?,
+    })
 }
 
 async fn on_a_thread(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use node::guardian::AgentSide;
 use node::journal::Undo;
 
-use super::options::{Isolation, Options};
+use super::options::Options;
 
 /// Where the node's disk is mounted, or what stands for it.
 fn disk_dir(dir: &Path) -> PathBuf {
@@ -48,7 +48,7 @@ impl Home {
             Err(error) => Err(error.to_string()),
         };
         record(Undo::RemoveDir { path: dir.clone() })?;
-        if options.isolation == Isolation::None {
+        if options.isolation.is_shared() {
             // Of no PID namespace that would end with the agent.
             let mark = side.journal.owner().to_string();
             record(Undo::KillMarked { mark })?;

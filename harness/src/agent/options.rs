@@ -1,7 +1,8 @@
 use std::ffi::OsString;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use faults::Connection;
 use node::journal::Purpose;
 use node::links::{LinkName, LinkNameError};
 use serde::{Deserialize, Serialize};
@@ -29,8 +30,15 @@ pub struct Options {
 /// How a node is kept apart from the rest of its machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Isolation {
-    /// Not at all: a whole machine, or a process among others.
+    /// Not at all: it is a process among others.
     None,
+    /// It is the machine.
+    Machine {
+        /// The connection on which the controller is reached, which network faults leave alone.
+        control: Option<Connection>,
+        /// The addresses of the other nodes.
+        peers: Vec<IpAddr>,
+    },
     /// In namespaces of its own, routing between other nodes.
     Hub(Privilege),
     /// In namespaces of its own, joined to a hub.
@@ -58,6 +66,13 @@ pub struct Uplink {
     pub hub: i32,
     /// The third octet of the node's own network `10.77.N.0/24`, different for every node of a hub.
     pub subnet: u8,
+}
+
+impl Isolation {
+    /// Whether its processes are in no namespace that ends with the agent.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self, Isolation::None | Isolation::Machine { .. })
+    }
 }
 
 impl Uplink {

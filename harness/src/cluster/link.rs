@@ -7,18 +7,25 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use vocab::ids::NodeName;
 
+use super::clock::ClockOffset;
 use super::error::NodeError;
 use super::event::{ClusterEvent, NodeEvent};
+use crate::agent::clock;
 use crate::agent::wire::{
-    Event, Exit, FromAgent, ProcessId, Request, RequestId, Response, ToAgent,
+    Event, Exit, FromAgent, ProcessId, Request, RequestId, Response, Sample, ToAgent,
 };
 
+mod bearer;
 mod tasks;
 
+pub(super) use bearer::Launch;
 pub(super) use tasks::{Ended, start};
 
 /// Requests that may wait for the agent to read.
 const WAITING_REQUESTS: usize = 64;
+
+/// Questions for the clock of a node, of which the one with the shortest round trip counts.
+const CLOCK_QUESTIONS: usize = 8;
 
 /// Pieces of output that a job's reader may leave unread; then the whole link waits for it.
 const UNREAD_OUTPUT: usize = 64;
@@ -40,6 +47,7 @@ pub(super) struct Shared {
     /// Why the agent is lost, once it is.
     lost: watch::Sender<Option<String>>,
     events: broadcast::Sender<ClusterEvent>,
+    clock: Mutex<ClockOffset>,
 }
 
 /// A request without its response yet.
@@ -127,6 +135,26 @@ impl Link {
         })
     }
 
+    /// Finds out how far the agent's clock is from this one's.
+    pub(super) async fn sync_clock(&self, within: Duration) -> Result<(), NodeError> {
+        let mut best: Option<ClockOffset> = None;
+        for _ in 0..CLOCK_QUESTIONS {
+            let sent = clock::now();
+            let (answer, _) = self.ask(Request::Clock, Vec::new(), within).await?;
+            if let Response::Clock(told) = answer {
+                let measured = ClockOffset::measured(sent, told, clock::now());
+                best = Some(best.map_or(measured, |best| best.or(measured)));
+            }
+        }
+        *self.shared.clock() = best.unwrap_or_default();
+        Ok(())
+    }
+
+    /// How far the agent's clock is from this one's.
+    pub(super) fn clock(&self) -> ClockOffset {
+        *self.shared.clock()
+    }
+
     /// Why the agent is lost, once it is.
     pub(super) fn lost(&self) -> watch::Receiver<Option<String>> {
         self.shared.lost.subscribe()
@@ -180,6 +208,10 @@ impl Shared {
                 name,
                 exit,
             }) => {
+                let exit = Exit {
+                    at: self.clock().local(exit.at),
+                    ..exit
+                };
                 if let Some(feed) = self.processes().get(&process) {
                     feed.exit.send_replace(Some(exit));
                 }
@@ -189,13 +221,17 @@ impl Shared {
                     exit,
                 });
             }
-            FromAgent::Event(Event::Sample(sample)) => self.publish(NodeEvent::Sample(sample)),
+            FromAgent::Event(Event::Sample(sample)) => {
+                let at = self.clock().local(sample.at);
+                self.publish(NodeEvent::Sample(Sample { at, ..sample }));
+            }
             FromAgent::Event(Event::FaultCleared {
                 fault,
                 victim,
                 at,
                 problem,
             }) => {
+                let at = self.clock().local(at);
                 self.publish(NodeEvent::FaultCleared {
                     fault,
                     victim,
@@ -231,6 +267,10 @@ impl Shared {
             node: self.node.clone(),
             event,
         });
+    }
+
+    fn clock(&self) -> MutexGuard<'_, ClockOffset> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<RequestId, Waiting>> {

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use tokio::sync::broadcast;
 use vocab::ids::NodeName;
 
+use super::UNREAD_EVENTS;
 use super::error::ClusterError;
 use super::event::ClusterEvent;
-use super::node::{Node, Purpose};
+use super::node::Node;
 use super::roster::Roster;
 use super::spec::LocalSpec;
 use super::state::Settings;
@@ -20,9 +21,6 @@ use crate::agent::wire::{Budget, Disk, Layer};
 
 pub use mode::Mode;
 use share::Shares;
-
-/// Events that a slow listener may leave unread.
-const UNREAD_EVENTS: usize = 8192;
 
 /// A step on the way to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +33,15 @@ pub enum Progress {
         mode: Mode,
         /// Why it does not work.
         reason: String,
+    },
+    /// This program is being brought to a machine.
+    Upload {
+        /// The machine.
+        node: NodeName,
+        /// What is there, in bytes.
+        done: u64,
+        /// All of it, in bytes.
+        total: u64,
     },
     /// A node is up.
     Up(NodeName),
@@ -136,14 +143,9 @@ impl Local {
             )),
             Some(Budget::Unlimited | Budget::NoGroups) | None => None,
         };
-        let purpose = match node.purpose() {
-            Purpose::Server => "server",
-            Purpose::Client => "client",
-            Purpose::Hub => "hub",
-        };
         results::NodeEnvironment {
             node: node.name().clone(),
-            purpose: purpose.to_owned(),
+            purpose: node.purpose().to_string(),
             host: nix::unistd::gethostname()
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),

@@ -11,6 +11,7 @@ use vocab::ids::NodeName;
 use vocab::time::Monotonic;
 use vocab::units::Span;
 
+use super::clock::ClockOffset;
 use super::error::NodeError;
 use super::link::{Ended, Feed, Link};
 use super::process::{Job, Process};
@@ -37,8 +38,11 @@ pub(super) struct Identity {
     pub(super) name: NodeName,
     pub(super) purpose: Purpose,
     pub(super) address: IpAddr,
-    pub(super) agent_pid: i32,
+    /// When it is a process of this machine.
+    pub(super) agent_pid: Option<i32>,
     pub(super) dir: PathBuf,
+    /// This program, as the node knows it.
+    pub(super) program: PathBuf,
     pub(super) ended: watch::Receiver<Ended>,
 }
 
@@ -53,7 +57,17 @@ pub enum Purpose {
     Hub,
 }
 
-/// When a fault was asked for and when it was in force, by the node's clock.
+impl std::fmt::Display for Purpose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Purpose::Server => "server",
+            Purpose::Client => "client",
+            Purpose::Hub => "hub",
+        })
+    }
+}
+
+/// When a fault was asked for and when it was in force, by this machine's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Injected {
     /// When the agent began.
@@ -87,9 +101,14 @@ impl Node {
         self.identity.address
     }
 
-    /// Its agent's process number, as the controller sees it.
-    pub fn agent_pid(&self) -> i32 {
+    /// Its agent's process number, as the controller sees it, if it is a process of this machine.
+    pub fn agent_pid(&self) -> Option<i32> {
         self.identity.agent_pid
+    }
+
+    /// The depbench program on the node.
+    pub fn program(&self) -> &Path {
+        &self.identity.program
     }
 
     /// An empty directory on the disk of the node; another path on every node.
@@ -215,8 +234,8 @@ impl Node {
                 effective,
                 detail,
             } => Ok(Injected {
-                commanded,
-                effective,
+                commanded: self.local_time(commanded),
+                effective: self.local_time(effective),
                 detail,
             }),
             other => Err(self.off_topic(&other)),
@@ -327,6 +346,22 @@ impl Node {
     /// When something cannot be removed.
     pub async fn wipe(&self) -> Result<(), NodeError> {
         self.done(Request::Wipe).await
+    }
+
+    /// Finds out how far the node's clock is from this machine's, and puts every time that the node tells from now on
+    /// in this machine's.
+    pub(super) async fn sync_clock(&self) -> Result<(), NodeError> {
+        self.link.sync_clock(PROMPT).await
+    }
+
+    /// How far the node's clock is from this machine's.
+    pub fn clock(&self) -> ClockOffset {
+        self.link.clock()
+    }
+
+    /// A moment of the node's clock, by this machine's.
+    pub fn local_time(&self, at: Monotonic) -> Monotonic {
+        self.clock().local(at)
     }
 
     /// Has the agent undo everything and end; gives what it could not undo, in plain words.

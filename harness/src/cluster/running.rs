@@ -115,7 +115,7 @@ pub(super) fn announce(options: &Options, node: &Node) -> io::Result<()> {
     let gone = || io::Error::other("its agent has ended");
     let note = RunningNode {
         purpose: options.purpose.clone(),
-        agent: ProcessId::of(node.agent_pid())?.ok_or_else(gone)?,
+        agent: ProcessId::of(node.agent_pid().ok_or_else(gone)?)?.ok_or_else(gone)?,
         address: node.address().to_string(),
         dir: options.dir.clone(),
     };

@@ -2,9 +2,11 @@
 
 mod cpus;
 mod local;
+mod ssh;
 
 pub use cpus::{Cpus, CpusError};
 pub use local::{BudgetSpec, DiskSpec, LocalSpec, ModeSpec, PinSpec};
+pub use ssh::{Become, HostKeys, SshLogin, SshNode, SshRole, SshSpec};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,8 @@ use vocab::problem::{FieldPath, Problems, Validate};
 pub enum ClusterSpec {
     /// Nodes made out of this machine.
     Local(LocalSpec),
+    /// Machines that are reached over SSH.
+    Ssh(SshSpec),
 }
 
 impl ClusterSpec {
@@ -23,6 +27,28 @@ impl ClusterSpec {
     pub fn servers(&self) -> usize {
         match self {
             ClusterSpec::Local(local) => usize::from(local.servers.get()),
+            ClusterSpec::Ssh(ssh) => ssh.count(SshRole::Server),
+        }
+    }
+
+    /// The names of the nodes that run servers, in the order in which members are put on them.
+    pub fn server_names(&self) -> Vec<String> {
+        match self {
+            ClusterSpec::Local(local) => (1..=local.servers.get())
+                .map(|number| format!("s{number}"))
+                .collect(),
+            ClusterSpec::Ssh(ssh) => {
+                let is_server = |node: &&SshNode| node.roles.contains(&SshRole::Server);
+                let mut names: Vec<String> = ssh
+                    .nodes
+                    .iter()
+                    .filter(is_server)
+                    .map(|node| node.name.to_string())
+                    .collect();
+                // `s2` before `s10`.
+                names.sort_by_key(|name| (name.len(), name.clone()));
+                names
+            }
         }
     }
 
@@ -30,6 +56,7 @@ impl ClusterSpec {
     pub fn clients(&self) -> usize {
         match self {
             ClusterSpec::Local(local) => usize::from(local.clients.get()),
+            ClusterSpec::Ssh(ssh) => ssh.count(SshRole::Client),
         }
     }
 }
@@ -38,6 +65,7 @@ impl Validate for ClusterSpec {
     fn validate(&self, at: &FieldPath, problems: &mut Problems) {
         match self {
             ClusterSpec::Local(local) => local.validate(&at.key("local"), problems),
+            ClusterSpec::Ssh(ssh) => ssh.validate(&at.key("ssh"), problems),
         }
     }
 }

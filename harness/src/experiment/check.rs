@@ -21,6 +21,7 @@ pub(super) fn check(spec: &Spec, target: usize, problems: &mut Problems) {
     let members = Members {
         target: target.target(),
         count: target.target().members(spec.cluster.servers()),
+        servers: spec.cluster.server_names(),
     };
     for (index, fault) in spec.faults.iter().enumerate() {
         let at = FieldPath::root().key("faults").index(index);
@@ -30,29 +31,31 @@ pub(super) fn check(spec: &Spec, target: usize, problems: &mut Problems) {
     majority(spec, &members, problems);
 }
 
-/// The members of a target on the cluster: `s1` to `s<count>`.
+/// The members of a target on the cluster: its first servers.
 struct Members<'a> {
     target: &'a dyn Target,
     count: usize,
+    servers: Vec<String>,
 }
 
 impl Members<'_> {
     fn names(&self) -> Vec<String> {
-        (1..=self.count)
-            .map(|number| format!("s{number}"))
-            .collect()
+        self.servers[..self.count].to_vec()
     }
 
     fn list(&self) -> String {
-        match self.count {
-            1 => "s1".to_owned(),
-            count => format!("s1 to s{count}"),
+        match self.names().as_slice() {
+            [one] => one.clone(),
+            [first, .., last] => format!("{first} to {last}"),
+            [] => "nobody".to_owned(),
         }
     }
 }
 
 fn clients(spec: &Spec, problems: &mut Problems) {
-    let ClusterSpec::Local(local) = &spec.cluster;
+    let ClusterSpec::Local(local) = &spec.cluster else {
+        return;
+    };
     if local.clients.get() > 1 {
         problems.add_with_help(
             FieldPath::root().key("cluster").key("local").key("clients"),

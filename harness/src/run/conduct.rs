@@ -277,7 +277,6 @@ impl Stage {
             cluster,
             cell: &planned.cell,
             seed: planned.seed,
-            program: &options.program,
             afterwards,
         };
         let (files, validity) =

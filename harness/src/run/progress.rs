@@ -124,6 +124,10 @@ impl Progress {
             Step::Failed { mode, reason } => {
                 self.say(&format!("not possible here: {mode}: {reason}"));
             }
+            Step::Upload { node, done, total } => {
+                let percent = done * 100 / total.max(&1);
+                self.doing(&format!("bringing depbench to {node}: {percent} %"));
+            }
             Step::Up(node) => self.doing(&format!("node {node} is up")),
         }
     }

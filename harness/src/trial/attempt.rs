@@ -1,7 +1,5 @@
 //! A trial as a whole: deployed, driven, cleared, stopped, and judged.
 
-use std::path::Path;
-
 use super::TrialError;
 use super::deploy::{self, Deployment};
 use super::drive::{Parties, drive};
@@ -23,8 +21,6 @@ pub struct Trial<'a> {
     pub cell: &'a Cell,
     /// Of everything random in this trial.
     pub seed: u64,
-    /// The depbench program on the nodes.
-    pub program: &'a Path,
     /// Whether the servers go on running.
     pub afterwards: Afterwards,
 }
@@ -72,7 +68,7 @@ async fn attempt(
     let servers: Vec<Node> = trial.cluster.servers().cloned().collect();
     let events = trial.cluster.events();
     live(Live::Doing("starting servers"));
-    let deployment = Deployment::start(&trial.cell.target, &servers, trial.program).await?;
+    let deployment = Deployment::start(&trial.cell.target, &servers).await?;
     let mut roles = Roles::default();
     let driven = match deployment.until_ready(&mut roles).await {
         Ok(()) => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -57,11 +57,10 @@ impl Deployment {
     pub(super) async fn start(
         spec: &TargetSpec,
         servers: &[Node],
-        program: &Path,
     ) -> Result<Deployment, TrialError> {
         let target = spec.target();
         let servers = &servers[..target.members(servers.len())];
-        let layout = Layout {
+        let mut layout = Layout {
             members: servers
                 .iter()
                 .map(|node| MemberAddress {
@@ -70,7 +69,7 @@ impl Deployment {
                     data: node.data(),
                 })
                 .collect(),
-            program: program.to_owned(),
+            program: PathBuf::new(),
         };
         let mut deployment = Deployment {
             target: spec.clone(),
@@ -78,6 +77,7 @@ impl Deployment {
         };
         for (index, node) in servers.iter().enumerate() {
             node.wipe().await?;
+            layout.program = node.program().to_owned();
             let plan = target.member(&layout, index);
             let spawn = Spawn {
                 name: target.name().to_owned(),
@@ -230,10 +230,13 @@ pub(super) async fn fetch_logs(node: &Node, name: &str, files: &TrialWriter) {
 }
 
 /// A spawn of this program itself on a client node.
-pub(super) fn own_job(program: &Path, verb: &str) -> Spawn {
+pub(super) fn own_job(client: &Node, verb: &str) -> Spawn {
     Spawn {
         name: verb.to_owned(),
-        argv: vec![program.to_string_lossy().into_owned(), verb.to_owned()],
+        argv: vec![
+            client.program().to_string_lossy().into_owned(),
+            verb.to_owned(),
+        ],
         env: BTreeMap::new(),
         cwd: None,
         place: Place::Client,

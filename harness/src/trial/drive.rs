@@ -58,6 +58,7 @@ pub(super) async fn drive(
     let zero = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
     let (news, mut heard) = mpsc::unbounded_channel();
     let names = deployment.names();
+    let client = job.process().node().clone();
     let (accounts, watched) = watch::channel::<Accounts>(roles.accounts(&names));
     let mut courses: FuturesUnordered<_> = trial
         .cell
@@ -85,6 +86,7 @@ pub(super) async fn drive(
         roles,
         accounts,
         names: &names,
+        client: &client,
         objections: Vec::new(),
     };
     hearing.event(start.monotonic, EventKind::LoadStarted, |event| event)?;

@@ -16,7 +16,7 @@ use super::recorder::Recorder;
 use super::roles::Roles;
 use crate::agent::clock;
 use crate::agent::wire::ExitCause;
-use crate::cluster::{ClusterEvent, NodeError, NodeEvent};
+use crate::cluster::{ClusterEvent, Node, NodeError, NodeEvent};
 use crate::experiment::Window;
 
 /// What the loop knows and whom it tells.
@@ -26,6 +26,8 @@ pub(super) struct Hearing<'a> {
     pub(super) roles: &'a mut Roles,
     pub(super) accounts: watch::Sender<Accounts>,
     pub(super) names: &'a [NodeName],
+    /// Whose clock the worker tells times by.
+    pub(super) client: &'a Node,
     /// What speaks against the numbers of the trial.
     pub(super) objections: Vec<String>,
 }
@@ -66,7 +68,8 @@ impl Hearing<'_> {
             NoticeKind::WorkerBusy | NoticeKind::ReadBackFailed => EventKind::Warning,
             NoticeKind::Redirected | NoticeKind::ConnectionLost => EventKind::ClientNotice,
         };
-        self.event(notice.at, kind, |event| event.saying(&notice.detail))
+        let at = self.client.local_time(notice.at);
+        self.event(at, kind, |event| event.saying(&notice.detail))
     }
 
     pub(super) fn phase(&mut self, phase: Phase) -> Result<(), TrialError> {

@@ -44,7 +44,7 @@ pub(super) async fn start(
         serde_json::to_vec(&order).map_err(|error| TrialError::Load(error.to_string()))?;
     input.push(b'\n');
     let mut job = client
-        .run_job(deploy::own_job(trial.program, "load-worker"), input)
+        .run_job(deploy::own_job(client, "load-worker"), input)
         .await?;
     let started = timeout(START_WITHIN, async {
         loop {
@@ -55,7 +55,7 @@ pub(super) async fn start(
                 LoadReport::Started { at, wall } => {
                     return Ok(LoadStart {
                         wall,
-                        monotonic: at,
+                        monotonic: client.local_time(at),
                     });
                 }
                 LoadReport::Failed { message } => return Err(TrialError::Load(message)),

@@ -29,6 +29,8 @@ impl fmt::Display for ProcessId {
 pub enum Request {
     /// What this node is and can do.
     Facts,
+    /// What its monotonic clock says.
+    Clock,
     /// Make the node's machine: budget, groups, disk. Once, before anything is started.
     Prepare(Prepare),
     /// Write the payload into a file at `offset`; offset 0 creates or empties it.
@@ -107,6 +109,8 @@ pub enum Response {
     Done,
     /// To [`Request::Facts`].
     Facts(Box<node::facts::Facts>),
+    /// To [`Request::Clock`].
+    Clock(Monotonic),
     /// To [`Request::Prepare`].
     Prepared(Prepared),
     /// To [`Request::GetFile`]; the payload holds the bytes, fewer than a whole payload at the end.

@@ -1,18 +1,14 @@
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-use node::procfs::ProcessTree;
 use tokio::io::AsyncReadExt;
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::bearer::{Bearer, FromNode, Keeper, Launch, ToNode};
 use super::{Link, Shared, WAITING_REQUESTS};
 use crate::agent::Options;
 use crate::agent::wire::{FromAgent, Hello, ToAgent, read_frame, read_hello, write_frame};
@@ -43,8 +39,8 @@ const BEATS_PER_LEASE: u32 = 5;
 /// An agent that is ready.
 pub(in crate::cluster) struct Started {
     pub(in crate::cluster) link: Link,
-    /// The process that was started: the agent's guardian.
-    pub(in crate::cluster) pid: i32,
+    /// The process that was started, the agent's guardian, if it is one of this machine.
+    pub(in crate::cluster) guardian: Option<i32>,
     /// Resolves once the guardian has ended, and with it everything that the agent did.
     pub(in crate::cluster) ended: watch::Receiver<Ended>,
 }
@@ -58,9 +54,9 @@ pub(in crate::cluster) enum Ended {
     Yes,
 }
 
-/// Starts `program` as an agent and waits until it is ready.
+/// Starts an agent and waits until it is ready.
 pub(in crate::cluster) async fn start(
-    program: &Path,
+    launch: &Launch,
     program_hash: &str,
     options: &Options,
     events: broadcast::Sender<ClusterEvent>,
@@ -70,18 +66,12 @@ pub(in crate::cluster) async fn start(
         node: node.clone(),
         reason,
     };
-    let mut child = Command::new(program)
-        .args(options.arguments())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed(format!("cannot start {}: {error}", program.display())))?;
-    let (Some(stdin), Some(mut stdout), Some(stderr)) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
-        unreachable!("all three were asked for as pipes");
-    };
+    let Bearer {
+        stdin,
+        mut stdout,
+        stderr,
+        mut keeper,
+    } = launch.start(options).await.map_err(failed)?;
     let last_words = LastWords::default();
     let listening = tokio::spawn(last_words.clone().listen(stderr));
     let hello = timeout(START, read_hello(&mut stdout)).await;
@@ -92,20 +82,21 @@ pub(in crate::cluster) async fn start(
     };
     if let Some(reason) = reason {
         drop((stdin, stdout));
-        if timeout(END, child.wait()).await.is_err() {
+        if timeout(END, keeper.ended()).await.is_err() {
             // Not an agent of ours: those end when their controller is gone.
-            let _ended_before = child.kill().await;
+            keeper.abandon();
         }
         let _late = timeout(Duration::from_secs(1), listening).await;
         return Err(failed(last_words.after(&reason)));
     }
-    let pid = child.id().map_or(0, |pid| pid as i32);
+    let guardian = keeper.guardian();
     let shared = Arc::new(Shared {
         node: node.clone(),
         waiting: Mutex::new(HashMap::new()),
         processes: Mutex::new(HashMap::new()),
         lost: watch::channel(None).0,
         events,
+        clock: Mutex::default(),
     });
     let (outgoing, queue) = mpsc::channel(WAITING_REQUESTS);
     let (gone, ended) = watch::channel(Ended::No);
@@ -113,7 +104,7 @@ pub(in crate::cluster) async fn start(
     tokio::spawn(write(stdin, queue, lease));
     tokio::spawn(read(
         stdout,
-        child,
+        keeper,
         Arc::clone(&shared),
         last_words,
         lease,
@@ -125,18 +116,14 @@ pub(in crate::cluster) async fn start(
             shared,
             ids: Arc::new(AtomicU64::new(1)),
         },
-        pid,
+        guardian,
         ended,
     })
 }
 
 /// Passes requests on and sends heartbeats; ends, and so closes the agent's standard input, when nobody can ask any
 /// more.
-async fn write(
-    mut stdin: ChildStdin,
-    mut queue: mpsc::Receiver<(ToAgent, Vec<u8>)>,
-    lease: Duration,
-) {
+async fn write(mut stdin: ToNode, mut queue: mpsc::Receiver<(ToAgent, Vec<u8>)>, lease: Duration) {
     let mut beat = interval(lease / BEATS_PER_LEASE);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -156,8 +143,8 @@ async fn write(
 
 /// Hands on what the agent says until it ends or falls silent; then makes sure that it has ended.
 async fn read(
-    mut stdout: ChildStdout,
-    mut child: Child,
+    mut stdout: FromNode,
+    mut keeper: Keeper,
     shared: Arc<Shared>,
     last_words: LastWords,
     lease: Duration,
@@ -174,31 +161,20 @@ async fn read(
     };
     if reason.is_some() {
         // Whatever it still does cannot be known: its death is what the guardian waits for.
-        kill_agents(child.id());
+        keeper.kill_agent();
     }
     // Whoever waits for the agent is told at once; the guardian may have much to undo.
-    let status = timeout(EXPLANATION, child.wait()).await;
+    let status = timeout(EXPLANATION, keeper.ended()).await;
     let reason = reason.unwrap_or_else(|| match &status {
-        Ok(Ok(status)) => format!("it ended ({status})"),
-        Ok(Err(error)) => format!("it ended ({error})"),
+        Ok(status) => format!("it ended ({status})"),
         Err(_) => "it ended".to_owned(),
     });
     shared.lose(last_words.after(&reason));
     if status.is_err() {
         // Nothing more can be learned from how it ended.
-        let _status = child.wait().await;
+        let _status = keeper.ended().await;
     }
     gone.send_replace(Ended::Yes);
-}
-
-/// Kills what descends from the guardian, so that it heals.
-fn kill_agents(guardian: Option<u32>) {
-    let Some(guardian) = guardian else { return };
-    let tree = ProcessTree::under(guardian as i32).unwrap_or_default();
-    for sample in tree.processes.iter().skip(1) {
-        // One that has just ended is what is wanted.
-        let _ended_before = sample.process.signal(Signal::SIGKILL);
-    }
 }
 
 /// The end of what an agent wrote to its standard error.
@@ -206,7 +182,7 @@ fn kill_agents(guardian: Option<u32>) {
 struct LastWords(Arc<Mutex<Vec<u8>>>);
 
 impl LastWords {
-    async fn listen(self, mut stderr: ChildStderr) -> io::Result<()> {
+    async fn listen(self, mut stderr: FromNode) -> io::Result<()> {
         let mut piece = [0; 1024];
         loop {
             let read = stderr.read(&mut piece).await?;

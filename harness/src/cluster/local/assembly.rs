@@ -11,7 +11,7 @@ use crate::agent::wire::{Prepare, Prepared};
 use crate::agent::{Isolation, Options, Privilege, Uplink};
 use crate::cluster::error::{ClusterError, NodeError};
 use crate::cluster::event::ClusterEvent;
-use crate::cluster::link;
+use crate::cluster::link::{self, Launch};
 use crate::cluster::node::{Identity, Node, Purpose};
 use crate::cluster::roster::Roster;
 use crate::cluster::running;
@@ -127,7 +127,7 @@ impl Local {
             (_, None) => (Isolation::Hub(privilege), Ipv4Addr::LOCALHOST),
             (_, Some(hub)) => {
                 let uplink = Uplink {
-                    hub: hub.agent_pid(),
+                    hub: hub.agent_pid().expect("a hub of this machine"),
                     subnet,
                 };
                 let address = uplink.node_address();
@@ -201,7 +201,7 @@ fn name(text: &str) -> NodeName {
 async fn make(order: Order) -> Result<(Node, Prepared), ClusterError> {
     let node = order.options.purpose.node.clone();
     let started = link::start(
-        &order.program,
+        &Launch::Here(order.program.clone()),
         &order.program_hash,
         &order.options,
         order.events,
@@ -211,15 +211,18 @@ async fn make(order: Order) -> Result<(Node, Prepared), ClusterError> {
         node: node.clone(),
         reason,
     };
-    let agent_pid =
-        agent_of(started.pid).ok_or_else(|| failed("its agent ended at once".to_owned()))?;
+    let agent_pid = started
+        .guardian
+        .and_then(agent_of)
+        .ok_or_else(|| failed("its agent ended at once".to_owned()))?;
     let dir = order.options.dir.clone();
     let identity = Identity {
         name: node.clone(),
         purpose: order.purpose,
         address: order.address,
-        agent_pid,
+        agent_pid: Some(agent_pid),
         dir,
+        program: order.program.clone(),
         ended: started.ended,
     };
     let made = Node::new(started.link, identity);

@@ -5,7 +5,7 @@ use node::facts::{Answer, Facts};
 
 use crate::cluster::spec::ModeSpec;
 
-/// How nodes are kept apart on one machine.
+/// How nodes are kept apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Namespaces, budgets and disks, by root.
@@ -14,6 +14,8 @@ pub enum Mode {
     User,
     /// Processes on loopback addresses.
     Plain,
+    /// Machines of their own, reached over SSH.
+    Machines,
 }
 
 impl fmt::Display for Mode {
@@ -22,6 +24,7 @@ impl fmt::Display for Mode {
             Mode::Root => "local (namespaces, as root)",
             Mode::User => "local (namespaces of a user namespace, unprivileged)",
             Mode::Plain => "local (plain processes)",
+            Mode::Machines => "machines over SSH",
         })
     }
 }
@@ -29,7 +32,7 @@ impl fmt::Display for Mode {
 impl Mode {
     /// What is left of a machine's means for a node of this mode.
     pub(in crate::cluster) fn means(self, mut facts: Facts) -> Facts {
-        if self != Mode::Root {
+        if matches!(self, Mode::User | Mode::Plain) {
             facts.cgroups = Hierarchies::default();
         }
         if self == Mode::Plain {
@@ -63,7 +66,7 @@ impl Mode {
             "no network namespaces: nodes are processes on loopback addresses, and network faults cannot be injected",
         ];
         let own: Vec<&str> = match self {
-            Mode::Root => Vec::new(),
+            Mode::Root | Mode::Machines => Vec::new(),
             Mode::User => common.to_vec(),
             Mode::Plain => [&common[..], &plain[..]].concat(),
         };

@@ -1,0 +1,93 @@
+//! What ssh and the machine said, with what to do about it.
+
+use std::error::Error;
+
+/// Words that ssh, sshd, sudo or the kernel say, and the remedy.
+const REMEDIES: &[(&str, &str)] = &[
+    (
+        "Host key verification failed",
+        "log in once by hand and compare the key, or write `host_keys: accept-new`",
+    ),
+    (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "the machine is another one than before: if that is right, remove its old key with `ssh-keygen -R HOST`",
+    ),
+    (
+        "Permission denied (",
+        "the key is not accepted: give `login: {user: …, identity: …}`, or load it into the ssh agent",
+    ),
+    (
+        "Could not resolve hostname",
+        "is `host` right? it may be an alias of the ssh configuration",
+    ),
+    ("Connection refused", "is sshd running there, on this port?"),
+    (
+        "timed out",
+        "is the machine up, and may this one reach its port?",
+    ),
+    ("No route to host", "is the machine up?"),
+    (
+        "a password is required",
+        "allow this account `NOPASSWD` for the depbench program, or write `login: {become: none}`",
+    ),
+    (
+        "is not in the sudoers file",
+        "allow this account sudo, or write `login: {become: none}`",
+    ),
+    (
+        "sudo: command not found",
+        "install sudo there, log in as root, or write `login: {become: none}`",
+    ),
+    (
+        "No space left on device",
+        "make room on the node's file system",
+    ),
+    (
+        "Exec format error",
+        "this program is for another architecture: install a build for that one there and give `login: {program: …}`",
+    ),
+    ("Is the server running", "is the machine up?"),
+];
+
+/// What failed in a step, with its causes and a remedy if one is known.
+pub(super) fn step(what: &str, error: &dyn Error) -> String {
+    let mut text = format!("cannot {what}: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text = format!("{text}: {reason}");
+        }
+        cause = error.source();
+    }
+    with_remedy(text)
+}
+
+/// Adds what to do about it, if that is known.
+pub(super) fn with_remedy(text: String) -> String {
+    match REMEDIES.iter().find(|(words, _)| text.contains(words)) {
+        Some((_, remedy)) => format!("{}; {remedy}", text.trim_end()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_and_remedies_are_told() {
+        let cause = std::io::Error::other("root@n1: Permission denied (publickey).");
+        let error = openssh::Error::Connect(cause);
+        let text = step("connect to n1", &error);
+        assert!(
+            text.starts_with("cannot connect to n1: failed to connect"),
+            "{text}"
+        );
+        assert!(
+            text.contains("publickey") && text.contains("identity"),
+            "{text}"
+        );
+        assert_eq!(with_remedy("odd".into()), "odd");
+    }
+}

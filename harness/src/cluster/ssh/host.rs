@@ -1,0 +1,143 @@
+//! A machine that is connected, looked at, and has this program.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::explain::step;
+use super::survey::{Survey, survey};
+use super::upload::upload;
+use crate::cluster::local::Progress;
+use crate::cluster::spec::{Become, HostKeys, SshLogin, SshNode, SshSpec};
+
+/// How long a machine may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(20);
+
+/// From sign of life to sign of life; three unanswered ones end the connection, as long as a lease.
+const ALIVE: Duration = Duration::from_secs(5);
+
+/// How long an ssh master outlives its last channel: it must not outlive a killed controller for long.
+const IDLE: NonZeroUsize = NonZeroUsize::new(20).expect("not zero");
+
+/// A machine, ready for agents.
+#[derive(Clone)]
+pub(super) struct Host {
+    pub(super) node: SshNode,
+    pub(super) login: SshLogin,
+    pub(super) session: Arc<Session>,
+    pub(super) survey: Survey,
+    /// The program there.
+    pub(super) program: String,
+}
+
+/// What every machine is brought.
+#[derive(Clone)]
+pub(super) struct Cargo {
+    pub(super) program: std::path::PathBuf,
+    pub(super) hash: String,
+}
+
+impl Host {
+    /// Connects, looks around, brings the program.
+    pub(super) async fn reach(
+        spec: &SshSpec,
+        node: &SshNode,
+        control: &Path,
+        cargo: &Cargo,
+        progress: UnboundedSender<Progress>,
+    ) -> Result<Host, String> {
+        let login = node.login.or(&spec.login);
+        let session = connect(spec, node, &login, control).await?;
+        let survey = survey(&session, &cargo.hash, node.name.as_str()).await?;
+        let program = match &login.program {
+            Some(program) => program.display().to_string(),
+            None => {
+                let name = node.name.clone();
+                let tell = |done, total| {
+                    // Nobody may be looking.
+                    let _unheard = progress.send(Progress::Upload {
+                        node: name.clone(),
+                        done,
+                        total,
+                    });
+                };
+                let node = node.name.as_str();
+                upload(&session, &survey, &cargo.program, &cargo.hash, node, tell).await?
+            }
+        };
+        Ok(Host {
+            node: node.clone(),
+            login,
+            session: Arc::new(session),
+            survey,
+            program,
+        })
+    }
+
+    /// Whether agents run as root there.
+    pub(super) fn privileged(&self) -> bool {
+        self.survey.is_root || self.becoming() != Become::None
+    }
+
+    /// The words before the agent's arguments.
+    pub(super) fn command(&self) -> Vec<String> {
+        let before: &[&str] = match (self.survey.is_root, self.becoming()) {
+            (true, _) | (false, Become::None) => &[],
+            (false, Become::Sudo) => &["sudo", "-n", "--"],
+            (false, Become::Doas) => &["doas", "-n"],
+        };
+        let before = before.iter().map(|word| (*word).to_owned());
+        before.chain([self.program.clone()]).collect()
+    }
+
+    /// Where runs keep what they keep.
+    pub(super) fn state_dir(&self) -> String {
+        match &self.login.state_dir {
+            Some(dir) => dir.display().to_string(),
+            None if self.privileged() => "/var/lib/depbench".to_owned(),
+            None => format!("{}/.local/state/depbench", self.survey.home),
+        }
+    }
+
+    fn becoming(&self) -> Become {
+        self.login.r#become.unwrap_or_default()
+    }
+}
+
+async fn connect(
+    spec: &SshSpec,
+    node: &SshNode,
+    login: &SshLogin,
+    control: &Path,
+) -> Result<Session, String> {
+    let mut builder = SessionBuilder::default();
+    builder
+        .known_hosts_check(match spec.host_keys {
+            HostKeys::Strict => KnownHosts::Strict,
+            HostKeys::AcceptNew => KnownHosts::Add,
+        })
+        .connect_timeout(CONNECT)
+        .server_alive_interval(ALIVE)
+        .control_directory(control)
+        .control_persist(ControlPersist::IdleFor(IDLE));
+    if let Some(user) = &login.user {
+        builder.user(user.clone());
+    }
+    if let Some(port) = login.port {
+        builder.port(port.get());
+    }
+    if let Some(identity) = &login.identity {
+        builder.keyfile(identity);
+    }
+    if let Some(config) = &spec.config {
+        builder.config_file(config);
+    }
+    builder
+        .connect(node.destination())
+        .await
+        .map_err(|error| step(&format!("connect to {}", node.destination()), &error))
+}

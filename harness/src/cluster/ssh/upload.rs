@@ -1,0 +1,111 @@
+//! This program, brought to a machine once per build.
+
+use std::io::SeekFrom;
+use std::path::Path;
+
+use openssh::{Session, Stdio};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+
+use super::explain::{step, with_remedy};
+use super::survey::Survey;
+
+/// From progress to progress, in bytes.
+const PIECE: usize = 1 << 20;
+
+/// Appends standard input to `$2` in the directory `$1`, which is private to the account.
+const APPEND: &str = r#"umask 077 && mkdir -p "$1" && cat >> "$2""#;
+
+/// Makes the program `$2` out of the upload `$1`, which must have `$3` bytes, and starts it once.
+const FINISH: &str = r#"
+size=$(wc -c < "$1") && [ "$size" -eq "$3" ] || { rm -f "$1"; echo "the upload has ${size:-no} bytes, not $3" >&2; exit 1; }
+chmod 700 "$1" && mv -f "$1" "$2" && exec "$2" --version
+"#;
+
+/// Brings `program` to the machine, from where an earlier upload broke off; gives its path there.
+pub(super) async fn upload(
+    session: &Session,
+    survey: &Survey,
+    program: &Path,
+    hash: &str,
+    node: &str,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<String, String> {
+    let path = format!("{}/depbench-{hash}", survey.cache);
+    if survey.present {
+        return Ok(path);
+    }
+    if survey.arch != std::env::consts::ARCH {
+        return Err(format!(
+            "the machine is {} and this program is for {}: install a build for that architecture there and give \
+             `login: {{program: …}}`",
+            survey.arch,
+            std::env::consts::ARCH
+        ));
+    }
+    let read = |error: std::io::Error| format!("cannot read {}: {error}", program.display());
+    let mut file = File::open(program).await.map_err(read)?;
+    let size = file.metadata().await.map_err(read)?.len();
+    let part = format!("{path}.{node}.part");
+    let mut sent = if survey.partial <= size {
+        survey.partial
+    } else {
+        0
+    };
+    file.seek(SeekFrom::Start(sent)).await.map_err(read)?;
+    if sent < size {
+        let mut copying = session
+            .command("sh")
+            .args(["-c", APPEND, "sh", &survey.cache, &part])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .await
+            .map_err(|error| step("upload this program", &error))?;
+        let mut stdin = copying.stdin().take().ok_or("no standard input")?;
+        let mut piece = vec![0; PIECE];
+        progress(sent, size);
+        loop {
+            let read = file.read(&mut piece).await.map_err(read)?;
+            // A broken pipe is explained by what the other end says.
+            if read == 0 || stdin.write_all(&piece[..read]).await.is_err() {
+                break;
+            }
+            sent += read as u64;
+            progress(sent, size);
+        }
+        drop(stdin);
+        let output = copying
+            .wait_with_output()
+            .await
+            .map_err(|error| step("upload this program", &error))?;
+        if !output.status.success() {
+            return Err(failed(&survey.cache, &output.stderr));
+        }
+    }
+    let finished = session
+        .command("sh")
+        .args(["-c", FINISH, "sh", &part, &path, &size.to_string()])
+        .output()
+        .await
+        .map_err(|error| step("start the uploaded program", &error))?;
+    match finished.status.code() {
+        Some(0) => Ok(path),
+        Some(126) => Err(format!(
+            "{} may not be executed, as on a file system that is mounted `noexec`: install the program elsewhere and \
+             give `login: {{program: …}}`; it said: {}",
+            path,
+            String::from_utf8_lossy(&finished.stderr).trim()
+        )),
+        _ => Err(failed(&survey.cache, &finished.stderr)),
+    }
+}
+
+fn failed(cache: &str, stderr: &[u8]) -> String {
+    let said = String::from_utf8_lossy(stderr);
+    with_remedy(format!(
+        "cannot upload this program to {cache}: {}",
+        said.trim()
+    ))
+}

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Hosts on one machine that are reached over SSH, for trying things out: namespaces with an sshd each. Needs root.
+#
+#   scripts/testhosts.sh up DIR 4     makes hosts h1 to h4; DIR gets keys, known_hosts and an ssh_config
+#   scripts/testhosts.sh in DIR CMD   runs a command where the hosts can be reached
+#   scripts/testhosts.sh cut DIR 2    cuts the link of h2; `join` joins it again
+#   scripts/testhosts.sh down DIR     removes them
+#
+# All share this machine's kernel, processors and control groups; each has its own network, processes, host name, /root,
+# /tmp, /run and /var/lib/depbench.
+set -euo pipefail
+PATH="$PATH:/usr/sbin:/sbin"
+verb=${1:?up, in, cut, join or down}
+dir=$(realpath -m "${2:?a directory}")
+shift 2
+
+host() { # number: one host
+    local i=$1 home=$dir/h$1
+    mkdir -p "$home"/{root,tmp,state}
+    chmod 700 "$home/root"
+    ssh-keygen -q -t ed25519 -N '' -f "$home/hostkey"
+    cp "$dir/key.pub" "$home/authorized_keys"
+    echo "10.78.0.$((10 + i)) $(cut -d' ' -f1,2 "$home/hostkey.pub")" >>"$dir/known_hosts"
+    ip netns add "$tag-h$i"
+    ip link add eth0 netns "$tag-h$i" type veth peer name "v$i" netns "$tag"
+    ip -n "$tag" link set "v$i" master br0 up
+    ip -n "$tag-h$i" addr add "10.78.0.$((10 + i))/24" dev eth0
+    ip -n "$tag-h$i" link set eth0 up
+    ip -n "$tag-h$i" link set lo up
+    nsenter --net="/run/netns/$tag-h$i" unshare --mount --propagation private --uts --ipc --pid --fork --kill-child \
+        sh -c '
+            hostname "$1"
+            mount -t proc proc /proc
+            mount -t tmpfs tmpfs /run && mkdir -p /run/sshd
+            mount --bind "$2/root" /root
+            mkdir -p /var/lib/depbench && mount --bind "$2/state" /var/lib/depbench
+            cp "$2/hostkey" /run/hostkey && chmod 600 /run/hostkey
+            cp "$2/authorized_keys" /run/authorized_keys
+            # Last, because what comes before may lie below it.
+            mount --bind "$2/tmp" /tmp
+            exec /usr/sbin/sshd -D -e -f /dev/null -h /run/hostkey -o UsePAM=no -o PidFile=none \
+                -o AuthorizedKeysFile=/run/authorized_keys -o StrictModes=no -o MaxStartups=100
+        ' sh "h$i" "$home" >"$home/log" 2>&1 </dev/null &
+    echo $! >>"$dir/pids"
+    cat >>"$dir/ssh_config" <<END
+Host h$i
+    HostName 10.78.0.$((10 + i))
+    User root
+    IdentityFile $dir/key
+    IdentitiesOnly yes
+    UserKnownHostsFile $dir/known_hosts
+END
+}
+
+answers() { # number: whether sshd of a host answers
+    nsenter --net="/run/netns/$tag" ssh -F "$dir/ssh_config" -o BatchMode=yes -o ConnectTimeout=2 "h$1" true 2>/dev/null
+}
+
+case $verb in
+up)
+    count=${1:?how many}
+    mkdir -p "$dir"
+    tag=dbt$$
+    echo "$tag $count" >"$dir/tag"
+    ssh-keygen -q -t ed25519 -N '' -f "$dir/key"
+    ip netns add "$tag"
+    ip -n "$tag" link set lo up
+    ip -n "$tag" link add br0 type bridge
+    ip -n "$tag" addr add 10.78.0.1/24 dev br0
+    ip -n "$tag" link set br0 up
+    for i in $(seq 1 "$count"); do host "$i"; done
+    for i in $(seq 1 "$count"); do
+        for _ in $(seq 1 100); do
+            answers "$i" && continue 2
+            sleep 0.1
+        done
+        echo "sshd of h$i does not answer:" >&2
+        cat "$dir/h$i/log" >&2
+        exit 1
+    done
+    ;;
+in)
+    read -r tag _ <"$dir/tag"
+    exec nsenter --net="/run/netns/$tag" "$@"
+    ;;
+cut | join)
+    read -r tag _ <"$dir/tag"
+    [ "$verb" = cut ] && state=down || state=up
+    ip -n "$tag" link set "v${1:?which}" "$state"
+    ;;
+down)
+    read -r tag count <"$dir/tag"
+    # Ends the first process of each host, and with it all of them; unshare itself ignores SIGTERM.
+    [ ! -e "$dir/pids" ] || xargs -r kill -9 <"$dir/pids" 2>/dev/null || true
+    for i in $(seq 1 "$count"); do ip netns del "$tag-h$i" 2>/dev/null || true; done
+    ip netns del "$tag" 2>/dev/null || true
+    rm -rf "$dir"
+    ;;
+*)
+    echo "$verb: expected up, in, cut, join or down" >&2
+    exit 2
+    ;;
+esac
