@@ -34,21 +34,16 @@ impl ClusterSpec {
     /// The names of the nodes that run servers, in the order in which members are put on them.
     pub fn server_names(&self) -> Vec<String> {
         match self {
-            ClusterSpec::Local(local) => (1..=local.servers.get())
-                .map(|number| format!("s{number}"))
-                .collect(),
-            ClusterSpec::Ssh(ssh) => {
-                let is_server = |node: &&SshNode| node.roles.contains(&SshRole::Server);
-                let mut names: Vec<String> = ssh
-                    .nodes
-                    .iter()
-                    .filter(is_server)
-                    .map(|node| node.name.to_string())
-                    .collect();
-                // `s2` before `s10`.
-                names.sort_by_key(|name| (name.len(), name.clone()));
-                names
-            }
+            ClusterSpec::Local(local) => numbered("s", local.servers.get()),
+            ClusterSpec::Ssh(ssh) => ssh.names(SshRole::Server),
+        }
+    }
+
+    /// The names of the nodes that drive load.
+    pub fn client_names(&self) -> Vec<String> {
+        match self {
+            ClusterSpec::Local(local) => numbered("c", local.clients.get()),
+            ClusterSpec::Ssh(ssh) => ssh.names(SshRole::Client),
         }
     }
 
@@ -59,6 +54,12 @@ impl ClusterSpec {
             ClusterSpec::Ssh(ssh) => ssh.count(SshRole::Client),
         }
     }
+}
+
+fn numbered(letter: &str, count: u8) -> Vec<String> {
+    (1..=count)
+        .map(|number| format!("{letter}{number}"))
+        .collect()
 }
 
 impl Validate for ClusterSpec {

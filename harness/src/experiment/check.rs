@@ -239,7 +239,10 @@ fn server(
 }
 
 fn is_client(spec: &Spec, node: &NodeName) -> bool {
-    (1..=spec.cluster.clients()).any(|number| node.as_str() == format!("c{number}"))
+    spec.cluster
+        .client_names()
+        .iter()
+        .any(|name| name == node.as_str())
 }
 
 /// All faults together must leave a majority of members alone.

@@ -121,6 +121,21 @@ impl SshSpec {
     }
 }
 
+impl SshSpec {
+    /// The names of the nodes of a role: `s2` before `s10`. A machine with both roles has another name as a client.
+    pub(super) fn names(&self, role: SshRole) -> Vec<String> {
+        let of_role = self.nodes.iter().filter(|node| node.roles.contains(&role));
+        let mut names: Vec<String> = of_role
+            .map(|node| match (role, node.roles.len()) {
+                (SshRole::Client, 2) => format!("{}-load", node.name),
+                _ => node.name.to_string(),
+            })
+            .collect();
+        names.sort_by_key(|name| (name.len(), name.clone()));
+        names
+    }
+}
+
 impl SshNode {
     /// What `ssh` is told to connect to.
     pub fn destination(&self) -> &str {
