@@ -64,7 +64,13 @@ fn heal_the_dead(options: &Options) {
 
 fn plan(isolation: &Isolation) -> NamespacePlan {
     match isolation {
-        Isolation::None | Isolation::Machine { .. } => NamespacePlan::shared(),
+        Isolation::None
+        | Isolation::Machine {
+            privileged: false, ..
+        } => NamespacePlan::shared(),
+        Isolation::Machine {
+            privileged: true, ..
+        } => NamespacePlan::machine(),
         Isolation::Hub(Privilege::UserNamespace) => NamespacePlan::isolated_as_user(),
         // A node has joined its hub's user namespace by then.
         Isolation::Hub(Privilege::Root) | Isolation::Node { .. } => NamespacePlan::isolated(),

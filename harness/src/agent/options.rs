@@ -32,8 +32,11 @@ pub struct Options {
 pub enum Isolation {
     /// Not at all: it is a process among others.
     None,
-    /// It is the machine.
+    /// It is the machine: in its network, and with the privilege in PID and mount namespaces of its own, so that
+    /// processes and mounts end with the agent.
     Machine {
+        /// Whether the agent is root.
+        privileged: bool,
         /// The connection on which the controller is reached, which network faults leave alone.
         control: Option<Connection>,
         /// The addresses of the other nodes.
@@ -71,7 +74,14 @@ pub struct Uplink {
 impl Isolation {
     /// Whether its processes are in no namespace that ends with the agent.
     pub(super) fn is_shared(&self) -> bool {
-        matches!(self, Isolation::None | Isolation::Machine { .. })
+        matches!(
+            self,
+            Isolation::None
+                | Isolation::Machine {
+                    privileged: false,
+                    ..
+                }
+        )
     }
 }
 

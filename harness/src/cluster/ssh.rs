@@ -21,7 +21,7 @@ use super::roster::Roster;
 use super::spec::SshSpec;
 use super::state::Settings;
 use crate::agent::program_hash;
-use crate::agent::wire::Disk;
+use crate::agent::wire::{Disk, Layer};
 use control::ControlDir;
 
 /// What is needed to reach machines, again and again.
@@ -39,6 +39,7 @@ pub(super) struct Ssh {
 struct Given {
     host: String,
     disk: Disk,
+    layer: Layer,
 }
 
 /// Connects to all machines, brings this program to them, and starts an agent for each role.
@@ -83,6 +84,10 @@ impl Ssh {
                 format!("own disk of {size}: ext4 on a loop device with direct I/O")
             }
             Some(Disk::Shared) | None => "a directory on the machine's disk".to_owned(),
+        };
+        let disk = match given.map(|given| given.layer) {
+            Some(Layer::Latency) => format!("{disk}, under a FUSE layer for disk.latency"),
+            Some(Layer::None) | None => disk,
         };
         results::NodeEnvironment {
             node: node.name().clone(),

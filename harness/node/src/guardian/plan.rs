@@ -16,7 +16,7 @@ pub struct NamespacePlan {
 }
 
 impl NamespacePlan {
-    /// None: the agent of a real machine.
+    /// None: an agent without privileges, or a process among others.
     pub fn shared() -> NamespacePlan {
         NamespacePlan { kinds: Vec::new() }
     }
@@ -26,6 +26,13 @@ impl NamespacePlan {
     pub fn isolated() -> NamespacePlan {
         NamespacePlan {
             kinds: vec![Namespace::Pid, Namespace::Mount, Namespace::Net],
+        }
+    }
+
+    /// Processes and mounts, in the network of the machine. Needs root.
+    pub fn machine() -> NamespacePlan {
+        NamespacePlan {
+            kinds: vec![Namespace::Pid, Namespace::Mount],
         }
     }
 

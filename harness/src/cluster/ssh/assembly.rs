@@ -10,7 +10,7 @@ use vocab::ids::NodeName;
 use super::explain::with_remedy;
 use super::host::{Cargo, Host};
 use super::{Given, Ssh};
-use crate::agent::wire::{Budget, Disk, Prepare, Prepared};
+use crate::agent::wire::{Budget, Disk, Layer, Prepare, Prepared};
 use crate::agent::{Isolation, Options};
 use crate::cluster::error::ClusterError;
 use crate::cluster::link::{self, Launch};
@@ -162,6 +162,10 @@ impl Ssh {
             (DiskSpec::Own(size), Purpose::Server) if host.privileged() => Disk::Own(size),
             _ => Disk::Shared,
         };
+        let layer = match purpose {
+            Purpose::Server => self.settings.layer,
+            Purpose::Client | Purpose::Hub => Layer::None,
+        };
         let budget = match host.privileged() {
             true => Budget::Unlimited,
             false => Budget::NoGroups,
@@ -187,6 +191,7 @@ impl Ssh {
                 journal: state.journal(),
                 lease,
                 isolation: Isolation::Machine {
+                    privileged: host.privileged(),
                     control: host.survey.control,
                     peers: addresses.into_iter().filter(|peer| *peer != own).collect(),
                 },
@@ -214,6 +219,7 @@ impl Ssh {
                 budget,
                 cpus: Vec::new(),
                 disk,
+                layer,
             };
             let prepared = async {
                 made.sync_clock().await?;
@@ -252,6 +258,7 @@ impl Ssh {
         let given = Given {
             host: host.survey.host.clone(),
             disk: prepared.disk,
+            layer: prepared.layer,
         };
         self.given.insert(node.name().clone(), given);
     }
