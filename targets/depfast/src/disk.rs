@@ -12,10 +12,18 @@ pub(crate) type Done<T> = Box<dyn FnOnce(io::Result<T>)>;
 
 /// A data directory of some environment. Operations are carried out in the order of submission.
 pub(crate) trait DiskBackend {
-    /// Opens the file, creating it durably if it does not exist.
-    fn open(&self, name: String, done: Done<OpenFile>);
+    fn open(&self, name: String, missing: Missing, done: Done<OpenFile>);
     fn list(&self, done: Done<Vec<String>>);
     fn change(&self, change: Change, done: Done<()>);
+}
+
+/// What to do if a file that is to be opened does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Create it, durably.
+    Create,
+    /// Fail.
+    Refuse,
 }
 
 /// A change of a directory. It is durable when it is done.
@@ -75,13 +83,23 @@ impl Disk {
 
     /// Opens `name` for reading and writing; a new file is durable before the event is triggered.
     pub fn open(&self, name: &str) -> DiskEvent<File> {
+        self.open_or(Missing::Create, name)
+    }
+
+    /// Opens `name` for reading and writing; the error is of kind [`NotFound`](io::ErrorKind::NotFound) if there is no
+    /// such file.
+    pub fn open_existing(&self, name: &str) -> DiskEvent<File> {
+        self.open_or(Missing::Refuse, name)
+    }
+
+    fn open_or(&self, missing: Missing, name: &str) -> DiskEvent<File> {
         let trace = Rc::clone(&self.trace);
         let (done, event) = self.event(move |(backend, length)| File {
             backend,
             length,
             trace,
         });
-        self.backend.open(name.to_owned(), done);
+        self.backend.open(name.to_owned(), missing, done);
         event
     }
 
@@ -100,7 +118,7 @@ impl Disk {
         })
     }
 
-    /// Removes a file, durably. Whoever has it open still can use it.
+    /// Removes a file if there is one, durably. Whoever has it open still can use it.
     pub fn remove(&self, name: &str) -> DiskEvent<()> {
         self.change(Change::Remove {
             name: name.to_owned(),

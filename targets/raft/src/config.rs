@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use crate::storage::SEGMENT_BYTES;
 use crate::types::ReplicaId;
 
 /// One replica and its group.
@@ -32,6 +33,8 @@ pub struct Config {
     pub log_memory: usize,
     /// A snapshot is taken whenever the log has grown by so many bytes; the log is kept back to the snapshot before.
     pub snapshot_bytes: u64,
+    /// The size of a file of the log; at least two of them take space on the disk.
+    pub segment_bytes: u64,
     /// How many bytes of entries one message to a peer carries, if they do not come in one larger batch.
     pub message_bytes: usize,
     /// How a read is known to be current.
@@ -192,6 +195,7 @@ impl Config {
             timing: Timing::default(),
             log_memory: LOG_MEMORY,
             snapshot_bytes: SNAPSHOT_BYTES,
+            segment_bytes: SEGMENT_BYTES,
             message_bytes: MESSAGE_BYTES,
             reads: Reads::default(),
             mitigation: true,

@@ -15,7 +15,7 @@ use crate::mutation::Mutation;
 use crate::peers::Peers;
 use crate::snapshot;
 use crate::state::{Standing, State};
-use crate::storage::{Batch, Log, Lsn, SnapshotMeta, Snapshots, Stretch, Wal};
+use crate::storage::{self, Batch, Log, Lsn, SnapshotMeta, Snapshots, Stretch, Wal};
 use crate::types::{LogIndex, ReplicaId, Term};
 
 /// How much may wait for one peer in the RPC layer. A peer that lags is sent nothing new anyway until it answers, so
@@ -62,8 +62,12 @@ impl Raft {
     pub async fn start(env: &Env, config: &Config) -> io::Result<Rc<Self>> {
         let snapshots = Snapshots::open(env, config.durability).await?;
         let latest = snapshots.latest();
-        let (wal, recovered) =
-            Wal::open(env, config.durability, config.log_memory, latest.as_ref()).await?;
+        let options = storage::Options {
+            durability: config.durability,
+            log_memory: config.log_memory,
+            segment_bytes: config.segment_bytes,
+        };
+        let (wal, recovered) = Wal::open(env, &options, latest.as_ref()).await?;
         let store = snapshot::restore(&snapshots).await?;
         let membership = find_members(&wal, &recovered.log, latest.as_ref(), config).await?;
         let applied = latest.map(|meta| meta.index).unwrap_or_default();

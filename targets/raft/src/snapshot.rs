@@ -27,22 +27,16 @@ impl Raft {
             .snapshots
             .latest()
             .map_or(LogIndex::ZERO, |meta| meta.index);
-        // How much was written since the last snapshot is not known: a half is right on average.
-        let mut written = self
-            .wal
-            .durable()
-            .get()
-            .0
-            .saturating_sub(self.snapshot_bytes / 2);
+        let mut written = 0;
         loop {
             self.wal
                 .durable()
-                .wait("log to compact", |durable| {
-                    durable.0.saturating_sub(written) >= self.snapshot_bytes
+                .wait("log to compact", |_| {
+                    self.wal.durable_bytes() - written >= self.snapshot_bytes
                         && self.state.borrow().applied > before
                 })
                 .await;
-            let end = self.wal.durable().get().0;
+            let end = self.wal.durable_bytes();
             match self.take_snapshot().await {
                 Ok(index) => {
                     self.forget_until(before);

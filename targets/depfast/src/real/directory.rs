@@ -5,24 +5,27 @@ use std::io;
 use std::path::Path;
 
 use super::disk::Outcome;
-use crate::disk::Change;
+use crate::disk::{Change, Missing};
 
 pub(super) enum Op {
-    Open(String),
+    Open(String, Missing),
     List,
     Change(Change),
 }
 
 pub(super) fn perform(directory: &Path, operation: Op) -> io::Result<Outcome> {
     match operation {
-        Op::Open(name) => open_durably(directory, &name),
+        Op::Open(name, missing) => open_durably(directory, &name, missing),
         Op::List => list(directory).map(Outcome::Names),
         Op::Change(change) => {
             match change {
                 Change::Rename { from, to } => {
                     fs::rename(directory.join(from), directory.join(to))?;
                 }
-                Change::Remove { name } => fs::remove_file(directory.join(name))?,
+                Change::Remove { name } => match fs::remove_file(directory.join(name)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                },
             }
             fs::File::open(directory)?.sync_all()?;
             Ok(Outcome::Done)
@@ -31,12 +34,12 @@ pub(super) fn perform(directory: &Path, operation: Op) -> io::Result<Outcome> {
 }
 
 /// What an earlier process left in the page cache is made durable as well: whoever reads it builds on it.
-fn open_durably(directory: &Path, name: &str) -> io::Result<Outcome> {
+fn open_durably(directory: &Path, name: &str, missing: Missing) -> io::Result<Outcome> {
     fs::create_dir_all(directory)?;
     let file = OpenOptions::new()
         .read(true)
         .write(true)
-        .create(true)
+        .create(missing == Missing::Create)
         .truncate(false)
         .open(directory.join(name))?;
     file.sync_all()?;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc as completion;
 
 use super::{directory, file};
-use crate::disk::{Change, DiskBackend, Done, FileBackend, FileOp, OpenFile};
+use crate::disk::{Change, DiskBackend, Done, FileBackend, FileOp, Missing, OpenFile};
 
 /// What an operation gave.
 pub(super) enum Outcome {
@@ -129,9 +129,9 @@ impl RealDisk {
 }
 
 impl DiskBackend for RealDisk {
-    fn open(&self, name: String, done: Done<OpenFile>) {
+    fn open(&self, name: String, missing: Missing, done: Done<OpenFile>) {
         let shared = Rc::clone(&self.shared);
-        let operation = directory::Op::Open(name.clone());
+        let operation = directory::Op::Open(name.clone(), missing);
         let opened = move |outcome: io::Result<Outcome>| {
             done(outcome.and_then(|outcome| {
                 let Outcome::Opened(file, length) = outcome else {

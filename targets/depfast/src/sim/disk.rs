@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::world::World;
-use crate::disk::{Change, DiskBackend, Done, FileBackend, FileOp, Flush, OpenFile};
+use crate::disk::{Change, DiskBackend, Done, FileBackend, FileOp, Flush, Missing, OpenFile};
 use crate::id::NodeId;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -103,10 +103,14 @@ impl SimDisk {
 
     fn apply(&self, change: &Change) -> io::Result<()> {
         let mut files = self.files.borrow_mut();
-        let (Change::Rename { from: name, .. } | Change::Remove { name }) = change;
-        let file = files.remove(name).ok_or(io::ErrorKind::NotFound)?;
-        if let Change::Rename { to, .. } = change {
-            files.insert(to.clone(), file);
+        match change {
+            Change::Rename { from, to } => {
+                let file = files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+                files.insert(to.clone(), file);
+            }
+            Change::Remove { name } => {
+                files.remove(name);
+            }
         }
         Ok(())
     }
@@ -178,13 +182,18 @@ pub(super) struct NodeDisk {
 }
 
 impl DiskBackend for NodeDisk {
-    fn open(&self, name: String, done: Done<OpenFile>) {
+    fn open(&self, name: String, missing: Missing, done: Done<OpenFile>) {
         let (world, node, epoch) = (self.world.clone(), self.node, self.epoch);
         self.perform(None, move |disk| {
             if disk.fault.get() == DiskFault::Dead {
                 return done(Err(io::ErrorKind::Other.into()));
             }
-            let content = Rc::clone(disk.files.borrow_mut().entry(name).or_default());
+            let mut files = disk.files.borrow_mut();
+            if missing == Missing::Refuse && !files.contains_key(&name) {
+                return done(Err(io::ErrorKind::NotFound.into()));
+            }
+            let content = Rc::clone(files.entry(name).or_default());
+            drop(files);
             // What an earlier process left in the page cache becomes durable.
             if disk.fault.get() != DiskFault::IgnoresFlush {
                 content.borrow_mut().flush();

@@ -7,6 +7,9 @@ use super::record::LogStart;
 use super::wal::{Extent, Lsn, Piece};
 use crate::types::{LogIndex, Term};
 
+/// Records are read at once even if as many other bytes lie between them.
+const GAP: u64 = 4096;
+
 /// The log of one replica: for each batch its place and, for the latest ones, its bytes.
 #[derive(Debug, Default)]
 pub struct Log {
@@ -16,6 +19,12 @@ pub struct Log {
     on_disk: usize,
     /// Bytes of the batches in memory.
     in_memory: usize,
+}
+
+impl Slot {
+    const fn start(&self) -> Lsn {
+        Lsn(self.end.0 - self.length as u64)
+    }
 }
 
 /// One batch, or what a later leader has left of it.
@@ -79,9 +88,19 @@ impl Log {
         Some(self.slots[self.holder(index)?].term)
     }
 
+    /// How many bytes its records take.
+    pub(super) fn bytes(&self) -> u64 {
+        self.slots.iter().map(|slot| slot.length as u64).sum()
+    }
+
     /// Says what precedes the log, which was unknown.
     pub(super) const fn set_start_term(&mut self, term: Term) {
         self.start.term = term;
+    }
+
+    /// The place in the log file from which on it is needed; `None` if nothing of it is.
+    pub(super) fn oldest(&self) -> Option<Lsn> {
+        self.slots.front().map(Slot::start)
     }
 
     /// Forgets the entries up to `index`, which must be in the log or its start; a snapshot must cover them.
@@ -241,29 +260,25 @@ impl Log {
         Stretch::Here(found)
     }
 
-    /// Records that follow each other in the log file, from the one that holds `index`.
+    /// Records that lie close to each other in the log file, from the one that holds `index`.
     fn extent(&self, holder: usize, index: LogIndex, bytes: usize) -> Extent {
-        let mut pieces = Vec::new();
-        let (mut size, mut end) = (0, None);
+        let mut pieces: Vec<Piece> = Vec::new();
         for slot in self.slots.range(holder..self.on_disk) {
-            let start = slot.end.0 - slot.length as u64;
-            size += slot.length;
-            // Something else lies between, or it is enough.
-            if end.is_some_and(|end| end != start) || (size > bytes && !pieces.is_empty()) {
-                break;
-            }
-            end = Some(slot.end.0);
-            pieces.push(Piece {
+            let piece = Piece {
+                start: slot.start(),
                 length: slot.length,
                 first: slot.first.max(index),
                 last: slot.last,
-            });
+            };
+            if let (Some(first), Some(last)) = (pieces.first(), pieces.last()) {
+                let far = last.end().gap(piece.start).is_none_or(|gap| gap > GAP);
+                if far || piece.end().0 - first.start.0 > bytes as u64 {
+                    break;
+                }
+            }
+            pieces.push(piece);
         }
-        let first = &self.slots[holder];
-        Extent {
-            start: Lsn(first.end.0 - first.length as u64),
-            pieces,
-        }
+        Extent { pieces }
     }
 
     /// Calls `see` with each entry after `after`, and its bytes if they are in memory.

@@ -9,20 +9,22 @@
 //! [installed](Wal::install).
 
 mod batch;
+mod damage;
 mod log;
 mod record;
-mod recovery;
+mod recovered;
 mod snapshot;
 mod wal;
 
 use std::io;
 
 pub use batch::{Batch, BatchBuilder};
+pub use damage::{Damage, What};
 pub use log::{Log, Stretch};
 pub use record::{HardState, LogStart, Record};
-pub use recovery::{Gap, Recovered};
+pub use recovered::Recovered;
 pub use snapshot::{Chunk, SnapshotMeta, SnapshotReader, SnapshotWriter, Snapshots};
-pub use wal::{Extent, Lsn, Piece, Space, Wal};
+pub use wal::{Extent, Lsn, Options, Piece, SEGMENT_BYTES, Space, Wal};
 
 /// Whether an error says that the disk is full, and nothing else: what was there is intact, and the replica can go on.
 pub fn is_full(error: &io::Error) -> bool {

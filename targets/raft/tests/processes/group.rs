@@ -40,6 +40,7 @@ pub(crate) fn become_replica_if_asked() {
     let config = Config {
         timing: Timing::new(Duration::from_millis(300), Duration::from_millis(30)),
         log_memory: 1000,
+        segment_bytes: 64 << 10,
         ..Config::new(id, members, data_dir)
     };
     match serve(config) {

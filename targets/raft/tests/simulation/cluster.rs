@@ -162,6 +162,8 @@ impl Cluster {
             log_memory: self.setup.log_memory,
             message_bytes: self.setup.message_bytes,
             snapshot_bytes: self.setup.snapshot_bytes,
+            // Small, so that there are many.
+            segment_bytes: 16 << 10,
             reads: self.setup.reads,
             mutation: self.setup.mutation,
             ..Config::new(id, members, PathBuf::new())

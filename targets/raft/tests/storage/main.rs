@@ -6,4 +6,8 @@
     reason = "a test damages files behind the storage's back"
 )]
 
+mod damage;
+mod lives;
+mod model;
 mod snapshots;
+mod space;
