@@ -74,6 +74,9 @@ impl Trace {
         let (stats, members) = (self.stats.borrow(), self.members.borrow());
         let same = |(stats, _): &(&WaitStats, _)| (stats.label, stats.on) == (label, on);
         let members = stats.iter().zip(&*members).filter(same);
-        members.flat_map(|(_, members)| members).copied().collect()
+        members
+            .flat_map(|(_, members)| &members.all)
+            .copied()
+            .collect()
     }
 }

@@ -109,7 +109,7 @@ pub struct Trace {
     index: RefCell<BTreeMap<(usize, usize, WaitsOn), usize>>,
     stats: RefCell<Vec<WaitStats>>,
     /// Who was seen to be asked or to answer in the quorums behind each of the statistics.
-    members: RefCell<Vec<BTreeSet<NodeId>>>,
+    members: RefCell<Vec<Members>>,
     open: RefCell<OpenWaits>,
 }
 
@@ -118,6 +118,26 @@ struct OpenWaits {
     slots: Vec<Option<Open>>,
     free: Vec<usize>,
     begun: u64,
+}
+
+/// A set of nodes to which the same few are added again and again.
+#[derive(Default)]
+struct Members {
+    /// One bit for each of the nodes below 64.
+    low: u64,
+    all: BTreeSet<NodeId>,
+}
+
+impl Members {
+    fn add(&mut self, members: impl Iterator<Item = NodeId>) {
+        for member in members {
+            let bit = 1u64.checked_shl(member.0).unwrap_or(0);
+            if self.low & bit == 0 {
+                self.low |= bit;
+                self.all.insert(member);
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -196,7 +216,7 @@ impl Trace {
         *self.index.borrow_mut().entry(key).or_insert_with(|| {
             let mut stats = self.stats.borrow_mut();
             stats.push(WaitStats::new(label, on));
-            self.members.borrow_mut().push(BTreeSet::new());
+            self.members.borrow_mut().push(Members::default());
             stats.len() - 1
         })
     }
@@ -284,7 +304,7 @@ impl Waiting {
             .slot
             .and_then(|slot| self.trace.open.borrow().slots[slot]);
         if let Some(open) = open {
-            self.trace.members.borrow_mut()[open.stats].extend(members);
+            self.trace.members.borrow_mut()[open.stats].add(members);
         }
     }
 }
