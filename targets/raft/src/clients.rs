@@ -6,6 +6,7 @@ use crate::config::Member;
 use crate::leader::{Leading, Op};
 use crate::replica::Raft;
 use crate::state::Standing;
+use crate::storage::Space;
 use crate::types::ReplicaId;
 
 impl Raft {
@@ -28,6 +29,9 @@ impl Raft {
 
 impl Replica for Raft {
     fn write(&self, command: Command<'_>, ticket: Ticket) {
+        if self.wal.space().get() == Space::Full && self.state.borrow().role() == Role::Leader {
+            return ticket.refuse(Refusal::NoSpace);
+        }
         self.admit(ticket, |leading, ticket| {
             leading.gather_write(&command, ticket)
         });

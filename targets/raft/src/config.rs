@@ -39,7 +39,7 @@ pub struct Config {
     pub message_bytes: usize,
     /// How a read is known to be current.
     pub reads: Reads,
-    /// Whether a leader that finds itself slow hands leadership over.
+    /// Whether a leader that finds itself slow by its detectors hands leadership to a healthy follower.
     pub mitigation: bool,
     /// Whether this replica joins a group that runs already: it belongs to no group until a leader says so.
     pub joins: bool,
@@ -183,7 +183,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// A replica with the defaults: durable, patient, reads by quorum, mitigation on.
+    /// A replica with the defaults: durable, patient, reads by quorum, and a slow leader stays.
     pub fn new(id: ReplicaId, members: BTreeMap<ReplicaId, Member>, data_dir: PathBuf) -> Self {
         Self {
             id,
@@ -198,7 +198,7 @@ impl Config {
             segment_bytes: SEGMENT_BYTES,
             message_bytes: MESSAGE_BYTES,
             reads: Reads::default(),
-            mitigation: true,
+            mitigation: false,
             joins: false,
             #[cfg(feature = "mutations")]
             mutation: None,

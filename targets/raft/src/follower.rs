@@ -7,7 +7,7 @@ use kv::Role;
 use crate::message::{AppendReply, AppendRequest, Held};
 use crate::replica::Raft;
 use crate::state::State;
-use crate::storage::{Batch, Record};
+use crate::storage::{Batch, Record, Space};
 use crate::types::{LogIndex, ReplicaId, Term};
 
 impl Raft {
@@ -19,6 +19,13 @@ impl Raft {
             return;
         };
         let mut state = self.state.borrow_mut();
+        if request.term >= state.term()
+            && !batches.is_empty()
+            && self.wal.space().get() == Space::Full
+        {
+            // It says nothing about entries that it cannot keep; the leader asks again with every heartbeat.
+            return self.heed(&mut state, from, request.term);
+        }
         let held = if request.term < state.term() {
             Held::LacksFrom(LogIndex::ZERO)
         } else {

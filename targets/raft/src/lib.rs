@@ -14,6 +14,7 @@
 //! | `replica`, `state` | the parts of one replica, and its state between two steps |
 //! | `clients`, `peers`, `apply` | what it does for its clients, for its peers, and with what is committed |
 //! | `election`, `follower`, `leader` | the three parts of the protocol |
+//! | `mitigation` | what a leader does that finds itself slow |
 //! | `snapshot`, `install` | how the log is kept short, and how a follower that lags too far is brought up |
 //! | [`server`] | a replica with its client port, as a process runs it |
 
@@ -26,6 +27,7 @@ mod install;
 mod leader;
 mod membership;
 pub mod message;
+mod mitigation;
 mod mutation;
 mod pace;
 mod peers;

@@ -11,6 +11,7 @@ use kv::Store;
 
 use crate::config::{Config, Reads, Timing};
 use crate::membership::{self, Group, Membership};
+use crate::mitigation;
 use crate::mutation::Mutation;
 use crate::peers::Peers;
 use crate::snapshot;
@@ -32,6 +33,7 @@ pub struct Raft {
     pub(crate) timing: Timing,
     pub(crate) reads: Reads,
     pub(crate) message_bytes: usize,
+    pub(crate) mitigation: bool,
     log_memory: usize,
     pub(crate) snapshot_bytes: u64,
     #[cfg(feature = "mutations")]
@@ -114,6 +116,7 @@ impl Raft {
             timing: config.timing.clone(),
             reads: config.reads,
             message_bytes: config.message_bytes,
+            mitigation: config.mitigation,
             log_memory: config.log_memory,
             snapshot_bytes: config.snapshot_bytes,
             #[cfg(feature = "mutations")]
@@ -136,8 +139,16 @@ impl Raft {
         env.spawn(async move { electing.elect_forever().await });
         env.spawn(async move { applying.apply_forever().await });
         env.spawn(async move { compacting.compact_forever().await });
+        if config.mitigation {
+            mitigation::watch(env);
+        }
         env.spawn(async move { promising.answer_when_durable().await });
         Ok(raft)
+    }
+
+    /// How many snapshots of a leader it has taken over since it started.
+    pub fn installed(&self) -> u64 {
+        self.state.borrow().installed
     }
 
     /// Looks at the state machine: for checkers.

@@ -77,11 +77,15 @@ impl Raft {
                     batch.vote(self.me, Verdict::Accept);
                 }
             }
+            let lagged = self.own_log_lags();
             self.wal
                 .durable()
                 .wait("own log", |durable| *durable > counted)
                 .await;
             counted = self.wal.durable().get();
+            if lagged {
+                self.work.set(());
+            }
         }
     }
 

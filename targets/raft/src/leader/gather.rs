@@ -14,6 +14,8 @@ use crate::types::Term;
 /// Batches in flight at the same time. While as many are, requests gather into one larger batch, which costs less per
 /// request; two keep disk and network busy while the clients' next requests come in.
 const WINDOW: usize = 2;
+/// Bytes that may wait for the leader's own disk.
+const OWN_LAG: u64 = 128 << 20;
 
 impl Raft {
     pub(super) async fn gather_while_leading(self: &Rc<Self>, term: Term) {
@@ -32,6 +34,12 @@ impl Raft {
             }
             self.launch(&mut state, term);
         }
+    }
+
+    /// Whether the leader's own disk is so far behind that what waits for it would take too much memory. Until then it
+    /// commits through the others.
+    pub(super) fn own_log_lags(&self) -> bool {
+        self.wal.end().0 - self.wal.durable().get().0 > OWN_LAG
     }
 
     /// Begins a round without requests, unless as many are under way anyway.

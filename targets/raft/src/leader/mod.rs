@@ -187,7 +187,10 @@ impl Raft {
             Coroutine::Commit,
             Coroutine::OwnLog,
             Coroutine::Heartbeat,
-        ] {
+        ]
+        .into_iter()
+        .chain(self.mitigation.then_some(Coroutine::OwnHealth))
+        {
             let this = Rc::clone(self);
             self.env.spawn(async move {
                 match coroutine {
@@ -195,6 +198,7 @@ impl Raft {
                     Coroutine::Commit => this.commit_while_leading(term).await,
                     Coroutine::OwnLog => this.count_own_log_while_leading(term).await,
                     Coroutine::Heartbeat => this.beat_while_leading(term).await,
+                    Coroutine::OwnHealth => this.watch_itself_while_leading(term).await,
                 }
             });
         }
@@ -207,4 +211,5 @@ enum Coroutine {
     Commit,
     OwnLog,
     Heartbeat,
+    OwnHealth,
 }

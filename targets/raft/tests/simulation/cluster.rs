@@ -20,6 +20,9 @@ pub(crate) struct Setup {
     pub(crate) snapshot_bytes: u64,
     pub(crate) reads: Reads,
     pub(crate) mutation: Option<Mutation>,
+    /// Replicas that wait to be taken in.
+    pub(crate) spares: u32,
+    pub(crate) mitigation: bool,
 }
 
 impl Setup {
@@ -31,11 +34,14 @@ impl Setup {
             snapshot_bytes: SNAPSHOT_BYTES,
             reads: Reads::Quorum,
             mutation: None,
+            spares: 0,
+            mitigation: false,
         }
     }
 
     /// The groups of random lives: of every size, with every kind of read; some forget what lies in their files and have
-    /// to read it again for whoever lags, some take a snapshot all the time, some send entries one batch at a time.
+    /// to read it again for whoever lags, some take a snapshot all the time, some send entries one batch at a time, in
+    /// some members come and go.
     pub(crate) fn varied(seed: u64) -> Self {
         let pick = |of: &[usize], nth: u64| of[usize::try_from(nth).unwrap() % of.len()];
         Self {
@@ -49,6 +55,8 @@ impl Setup {
                 Reads::Quorum
             },
             mutation: None,
+            spares: u32::from(seed.is_multiple_of(5)),
+            mitigation: seed.is_multiple_of(7),
         }
     }
 }
@@ -66,7 +74,7 @@ impl Cluster {
     pub(crate) fn start(sim: &Sim, setup: Setup) -> Self {
         let cluster = Self {
             sim: sim.clone(),
-            ids: (1..=setup.size).map(ReplicaId).collect(),
+            ids: (1..=setup.size + setup.spares).map(ReplicaId).collect(),
             setup,
             running: Rc::default(),
         };
@@ -107,6 +115,23 @@ impl Cluster {
         self.sim.crash(id);
     }
 
+    pub(crate) fn peer_address(id: ReplicaId) -> String {
+        format!("{id}:7000")
+    }
+
+    /// Whether members come and go.
+    pub(crate) fn changes(&self) -> bool {
+        self.setup.spares > 0
+    }
+
+    /// Whether `id` belongs to the group as `replica` knows it.
+    pub(crate) fn is_member(&self, replica: ReplicaId, id: ReplicaId) -> bool {
+        let running = self.running.borrow();
+        running
+            .get(&replica)
+            .is_some_and(|raft| raft.members().iter().any(|member| member.id == id))
+    }
+
     pub(crate) fn client_address(id: ReplicaId) -> String {
         format!("{id}:6379")
     }
@@ -139,25 +164,33 @@ impl Cluster {
             .map(|status| status.id)
     }
 
-    /// All run, one leads, all others follow it and have applied what it has committed.
+    /// All members run, one leads, all others follow it and have applied what it has committed.
     pub(crate) fn is_healed(&self) -> bool {
         let statuses = self.statuses();
         let Some(leader) = statuses.iter().find(|status| status.role == Role::Leader) else {
             return false;
         };
-        statuses.len() == self.ids.len()
-            && statuses
-                .iter()
-                .all(|status| status.leader == Some(leader.id) && status.applied == leader.last)
+        let members = self.replica(leader.id).members();
+        members.iter().all(|member| {
+            let status = statuses.iter().find(|status| status.id == member.id);
+            status.is_some_and(|status| {
+                status.leader == Some(leader.id) && status.applied == leader.last
+            })
+        })
     }
 
     fn config(&self, id: ReplicaId) -> Config {
         let member = |id: &ReplicaId| Member {
-            peer: format!("{id}:7000"),
+            peer: Self::peer_address(*id),
             client: Self::client_address(*id),
         };
-        let members = self.ids.iter().map(|id| (*id, member(id))).collect();
+        let joins = id.0 > self.setup.size;
+        let initial = self.ids.iter().filter(|id| id.0 <= self.setup.size);
+        let mut members: BTreeMap<_, _> = initial.map(|id| (*id, member(id))).collect();
+        members.insert(id, member(&id));
         Config {
+            joins,
+            mitigation: self.setup.mitigation,
             timing: Timing::new(Duration::from_millis(150), Duration::from_millis(20)),
             log_memory: self.setup.log_memory,
             message_bytes: self.setup.message_bytes,

@@ -8,7 +8,9 @@ use std::time::Duration;
 use depfast::sim::{DiskFault, DiskSpeed, Link};
 use depfast::{Env, Rng};
 use depfast_raft::ReplicaId;
+use kv::Replica;
 
+use crate::client::{Client, History};
 use crate::cluster::Cluster;
 
 pub(crate) struct Faults {
@@ -28,6 +30,8 @@ pub(crate) struct Tally {
     bad_links: u64,
     bad_disks: u64,
     transfers: u64,
+    changes: u64,
+    changed: u64,
 }
 
 impl Tally {
@@ -37,6 +41,8 @@ impl Tally {
         self.bad_links += other.bad_links;
         self.bad_disks += other.bad_disks;
         self.transfers += other.transfers;
+        self.changes += other.changes;
+        self.changed += other.changed;
     }
 }
 
@@ -44,8 +50,14 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "crashes {} partitions {} bad links {} bad disks {} transfers {}",
-            self.crashes, self.partitions, self.bad_links, self.bad_disks, self.transfers
+            "crashes {} partitions {} bad links {} bad disks {} transfers {} changes of members {} of {}",
+            self.crashes,
+            self.partitions,
+            self.bad_links,
+            self.bad_disks,
+            self.transfers,
+            self.changed,
+            self.changes
         )
     }
 }
@@ -86,7 +98,10 @@ impl Faults {
     fn happen(&mut self) {
         let sim = self.cluster.sim.clone();
         let victim = self.victim();
-        match self.rng.below(0..13) {
+        match self
+            .rng
+            .below(0..if self.cluster.changes() { 16 } else { 13 })
+        {
             0 | 1 => self.crash(victim),
             2 if self.rng.chance(0.3) => {
                 for id in self.cluster.ids.clone() {
@@ -128,6 +143,7 @@ impl Faults {
                 );
             }
             12 => self.transfer(victim),
+            13..=15 => self.change(victim),
             _ if !self.disks_lie => {
                 // The replica stops at its next write; whoever restarts it has a new disk controller.
                 self.tally.borrow_mut().bad_disks += 1;
@@ -158,6 +174,32 @@ impl Faults {
         let raft = self.cluster.replica(leader);
         self.env.spawn(async move {
             raft.hand_over(Some(to)).await;
+        });
+    }
+
+    /// Lets `id` go, or takes it in, but never leaves fewer than three members.
+    fn change(&mut self, id: ReplicaId) {
+        let Some(leader) = self.cluster.leader() else {
+            return;
+        };
+        let members = self.cluster.replica(leader).members().len();
+        if members <= 3 && self.cluster.is_member(leader, id) {
+            return;
+        }
+        self.tally.borrow_mut().changes += 1;
+        let client = Client {
+            number: 0,
+            cluster: self.cluster.clone(),
+            env: self.env.clone(),
+            rng: self.cluster.sim.rng(),
+            history: History::default(),
+            keys: 0,
+        };
+        let tally = Rc::clone(&self.tally);
+        self.env.spawn(async move {
+            if client.change_members(leader, id).await {
+                tally.borrow_mut().changed += 1;
+            }
         });
     }
 

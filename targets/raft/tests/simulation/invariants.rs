@@ -28,6 +28,7 @@ pub(crate) struct Invariants {
     values: BTreeMap<(LogIndex, Term), u64>,
     seen: BTreeMap<ReplicaId, Seen>,
     checks: u64,
+    installed: u64,
 }
 
 /// How far a replica was looked at.
@@ -35,6 +36,7 @@ pub(crate) struct Invariants {
 struct Seen {
     end: (LogIndex, Term),
     commit: LogIndex,
+    installed: u64,
     /// As leader of this term, up to this committed entry.
     complete: (Term, LogIndex),
 }
@@ -47,6 +49,9 @@ impl Invariants {
         for (id, raft) in cluster.running() {
             self.check_log(id, &raft)?;
             self.check_committed(id, &raft)?;
+            let seen = self.seen.entry(id).or_default();
+            self.installed += raft.installed().saturating_sub(seen.installed);
+            seen.installed = raft.installed();
             // The whole store is looked at, so not as often.
             if self.checks.is_multiple_of(10) || self.seen.len() < cluster.ids.len() {
                 self.check_state(id, &raft)?;
@@ -60,7 +65,13 @@ impl Invariants {
 
     /// Looks at everything in all running replicas.
     pub(crate) fn check_all(&mut self, cluster: &Cluster) -> Result<(), String> {
-        self.seen.clear();
+        for seen in self.seen.values_mut() {
+            *seen = Seen {
+                installed: seen.installed,
+                ..Seen::default()
+            };
+        }
+        self.checks = 9;
         self.check(cluster)
     }
 
@@ -239,6 +250,11 @@ impl Invariants {
 
     pub(crate) fn committed(&self) -> usize {
         self.committed.len()
+    }
+
+    /// How many snapshots were taken over, as far as that was seen.
+    pub(crate) fn installed(&self) -> u64 {
+        self.installed
     }
 
     /// How many terms have had a leader.

@@ -25,6 +25,7 @@ pub(crate) struct Summary {
     pub(crate) committed: usize,
     pub(crate) acknowledged: usize,
     pub(crate) leaders: usize,
+    pub(crate) installed: u64,
     pub(crate) tally: Tally,
     pub(crate) operations: Vec<Operation>,
 }
@@ -110,6 +111,7 @@ pub(crate) fn live(seed: u64, setup: &Setup, disks_lie: bool) -> Result<Summary,
         committed: invariants.committed(),
         acknowledged: acknowledged.len(),
         leaders: invariants.leaders(),
+        installed: invariants.installed(),
         tally,
         operations,
     })

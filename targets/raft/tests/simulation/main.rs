@@ -37,6 +37,7 @@ struct Total {
     operations: usize,
     acknowledged: usize,
     leader_changes: usize,
+    installed: u64,
     tally: Tally,
     failed: Vec<(u64, String)>,
 }
@@ -49,6 +50,7 @@ impl Total {
                 self.operations += summary.operations.len();
                 self.acknowledged += summary.acknowledged;
                 self.leader_changes += summary.leaders.saturating_sub(1);
+                self.installed += summary.installed;
                 self.tally.add(&summary.tally);
             }
             Err(violation) => self.failed.push((seed, violation)),
@@ -57,11 +59,12 @@ impl Total {
 
     fn print(&self) {
         println!(
-            "seeds {} operations {} acknowledged writes {} leader changes {} {} violations {}",
+            "seeds {} operations {} acknowledged writes {} leader changes {} installed snapshots {} {} violations {}",
             self.seeds,
             self.operations,
             self.acknowledged,
             self.leader_changes,
+            self.installed,
             self.tally,
             self.failed.len()
         );
