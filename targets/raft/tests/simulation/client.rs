@@ -59,6 +59,18 @@ struct Pending {
 }
 
 impl Client {
+    /// A client with a history of its own.
+    pub(crate) fn of(cluster: &Cluster, number: u32) -> Self {
+        Self {
+            number,
+            cluster: cluster.clone(),
+            env: cluster.sim.env(),
+            rng: cluster.sim.rng(),
+            history: History::default(),
+            keys: 1,
+        }
+    }
+
     /// Asks at random, forever.
     pub(crate) async fn run(mut self) {
         let mut address = self.any_address();

@@ -10,7 +10,7 @@ use depfast::{Env, Rng};
 use depfast_raft::ReplicaId;
 use kv::Replica;
 
-use crate::client::{Client, History};
+use crate::client::Client;
 use crate::cluster::Cluster;
 
 pub(crate) struct Faults {
@@ -187,14 +187,7 @@ impl Faults {
             return;
         }
         self.tally.borrow_mut().changes += 1;
-        let client = Client {
-            number: 0,
-            cluster: self.cluster.clone(),
-            env: self.env.clone(),
-            rng: self.cluster.sim.rng(),
-            history: History::default(),
-            keys: 0,
-        };
+        let client = Client::of(&self.cluster, 0);
         let tally = Rc::clone(&self.tally);
         self.env.spawn(async move {
             if client.change_members(leader, id).await {

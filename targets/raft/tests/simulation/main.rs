@@ -13,6 +13,7 @@
 
 mod client;
 mod cluster;
+mod courses;
 mod faults;
 mod invariants;
 mod life;

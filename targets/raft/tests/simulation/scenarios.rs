@@ -72,12 +72,8 @@ impl Scene {
     pub(crate) fn ask(&self, to: ReplicaId, value: Option<u64>) -> Rc<Cell<Option<bool>>> {
         self.clients.set(self.clients.get() + 1);
         let client = Client {
-            number: self.clients.get(),
-            cluster: self.cluster.clone(),
-            env: self.sim.env(),
-            rng: self.sim.rng(),
             history: History::clone(&self.history),
-            keys: 1,
+            ..Client::of(&self.cluster, self.clients.get())
         };
         let done = Rc::new(Cell::new(None));
         let note = Rc::clone(&done);
