@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use schemars::JsonSchema;
@@ -23,6 +24,30 @@ pub struct DepfastRaft {
     pub election_timeout: Span,
     /// How often an idle leader says that it lives.
     pub heartbeat: Span,
+    /// How a read is known to be current.
+    pub reads: Reads,
+    /// Whether a leader that finds itself slow (starved of CPU, slow flushes) hands leadership to a healthy follower.
+    pub mitigation: bool,
+}
+
+/// How a read is known to be current.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reads {
+    /// A majority answers the leader first.
+    #[default]
+    Quorum,
+    /// Or a majority has answered it lately; that needs clocks whose rates differ by less than a tenth.
+    Lease,
+}
+
+impl fmt::Display for Reads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reads::Quorum => "quorum",
+            Reads::Lease => "lease",
+        })
+    }
 }
 
 impl Default for DepfastRaft {
@@ -31,6 +56,8 @@ impl Default for DepfastRaft {
             durability: Durability::Fsync,
             election_timeout: Span::millis(500),
             heartbeat: Span::millis(50),
+            reads: Reads::Quorum,
+            mitigation: false,
         }
     }
 }
@@ -100,6 +127,10 @@ impl Target for DepfastRaft {
             self.election_timeout.to_string(),
             "--heartbeat".into(),
             self.heartbeat.to_string(),
+            "--reads".into(),
+            self.reads.to_string(),
+            "--mitigation".into(),
+            self.mitigation.to_string(),
         ]);
         MemberPlan::of(argv)
     }
@@ -113,6 +144,8 @@ impl Target for DepfastRaft {
             ("durability".into(), self.durability.to_string()),
             ("election_timeout".into(), self.election_timeout.to_string()),
             ("heartbeat".into(), self.heartbeat.to_string()),
+            ("reads".into(), self.reads.to_string()),
+            ("mitigation".into(), self.mitigation.to_string()),
         ])
     }
 

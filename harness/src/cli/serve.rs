@@ -56,8 +56,8 @@ struct RaftArgs {
     /// that needs clocks whose rates differ by less than a tenth.
     #[arg(long, default_value = "quorum")]
     reads: Reads,
-    /// Whether a leader that finds itself slow hands leadership to a healthy follower.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    /// Whether a leader that finds itself slow (starved of CPU, slow flushes) hands leadership to a healthy follower.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set)]
     mitigation: bool,
     /// Join a group that runs already: wait until its leader takes this replica in (`DF.MEMBER ADD`).
     #[arg(long)]

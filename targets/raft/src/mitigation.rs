@@ -21,9 +21,8 @@ const CPU_SHARE: f64 = 0.2;
 /// The wait for a flush of the log.
 const FLUSH: &str = "log flush";
 const SLOW_FLUSH: Duration = Duration::from_millis(50);
-/// How long a new leader is left alone, in longest election timeouts; twice as long for every leader in a row that has
-/// handed over.
-const TRUST: u32 = 4;
+/// How long a new leader is left alone; twice as long for every leader in a row that has handed over.
+const TRUST: Duration = Duration::from_secs(3);
 const DOUBLINGS: u32 = 6;
 
 /// Starts the detectors.
@@ -40,7 +39,7 @@ impl Raft {
         let alerts = self.env.alerts();
         let mut handovers = self.state.borrow().handovers.min(DOUBLINGS);
         loop {
-            let trust = self.timing.election_timeout.end * TRUST * (1 << handovers);
+            let trust = TRUST * (1 << handovers);
             self.env.timeout("trust", trust).await;
             let (mut seen, quiet_from) = (alerts.total(), self.env.now());
             loop {

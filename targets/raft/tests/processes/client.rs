@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use resp::{Reply, encode, parse_reply};
+
 pub(crate) struct Client {
     stream: TcpStream,
     input: Vec<u8>,
@@ -41,6 +42,30 @@ impl Client {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return None,
                 Err(error) => panic!("no reply: {error}"),
             }
+        }
+    }
+
+    /// Asks, and gets `None` for whatever is no answer.
+    pub(crate) fn try_ask(&mut self, command: &[&str]) -> Option<String> {
+        let mut out = Vec::new();
+        encode::array(&mut out, command.len());
+        for word in command {
+            encode::bulk(&mut out, word.as_bytes());
+        }
+        self.stream.write_all(&out).ok()?;
+        loop {
+            if let Some((reply, length)) = parse_reply(&self.input).ok()? {
+                let text = text(&reply);
+                self.input.drain(..length);
+                return Some(text);
+            }
+            let mut chunk = [0; 4096];
+            let count = self
+                .stream
+                .read(&mut chunk)
+                .ok()
+                .filter(|count| *count > 0)?;
+            self.input.extend_from_slice(&chunk[..count]);
         }
     }
 

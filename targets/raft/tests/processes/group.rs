@@ -18,7 +18,26 @@ const ATTEMPTS: usize = 400;
 pub(crate) struct Group {
     directory: TempDir,
     members: Vec<Member>,
+    options: Options,
     processes: BTreeMap<usize, Child>,
+}
+
+/// What differs from test to test.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) election_timeout: Duration,
+    pub(crate) mitigation: bool,
+    pub(crate) snapshot_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            election_timeout: Duration::from_millis(300),
+            mitigation: false,
+            snapshot_bytes: 16 << 10,
+        }
+    }
 }
 
 /// Becomes a replica if this process was started to be one; does not return then.
@@ -29,6 +48,8 @@ pub(crate) fn become_replica_if_asked() {
     let mut words = spec.split(' ');
     let id = ReplicaId(words.next().unwrap().parse().unwrap());
     let data_dir = words.next().unwrap().into();
+    let mut number = || words.next().unwrap().parse().unwrap();
+    let (election_timeout, mitigation, snapshot_bytes) = (number(), number(), number());
     let member = |text: &str| {
         let (peer, client) = text.split_once(',').unwrap();
         Member {
@@ -38,7 +59,12 @@ pub(crate) fn become_replica_if_asked() {
     };
     let members = (0..).map(ReplicaId).zip(words.map(member)).collect();
     let config = Config {
-        timing: Timing::new(Duration::from_millis(300), Duration::from_millis(30)),
+        timing: Timing::new(
+            Duration::from_millis(election_timeout),
+            Duration::from_millis(election_timeout / 10),
+        ),
+        mitigation: mitigation == 1,
+        snapshot_bytes,
         log_memory: 1000,
         segment_bytes: 64 << 10,
         ..Config::new(id, members, data_dir)
@@ -54,6 +80,10 @@ pub(crate) fn become_replica_if_asked() {
 
 impl Group {
     pub(crate) fn start(size: usize) -> Self {
+        Self::start_with(size, Options::default())
+    }
+
+    pub(crate) fn start_with(size: usize, options: Options) -> Self {
         // Held together, so that no two are the same.
         let held: Vec<_> = (0..2 * size)
             .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
@@ -70,6 +100,7 @@ impl Group {
         let mut group = Self {
             directory,
             members,
+            options,
             processes: BTreeMap::new(),
         };
         for id in 0..size {
@@ -80,8 +111,11 @@ impl Group {
 
     pub(crate) fn start_replica(&mut self, id: usize) {
         let mut spec = format!(
-            "{id} {}",
-            self.directory.path().join(id.to_string()).display()
+            "{id} {} {} {} {}",
+            self.directory.path().join(id.to_string()).display(),
+            self.options.election_timeout.as_millis(),
+            u8::from(self.options.mitigation),
+            self.options.snapshot_bytes,
         );
         for Member { peer, client } in &self.members {
             spec.push_str(&[" ", peer, ",", client].concat());
@@ -109,6 +143,26 @@ impl Group {
             .unwrap();
         assert!(asked.success());
         child.wait().unwrap()
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, id: usize, name: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.process(id).to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    pub(crate) fn process(&self, id: usize) -> u32 {
+        self.processes[&id].id()
+    }
+
+    pub(crate) fn client_addresses(&self) -> Vec<String> {
+        self.members
+            .iter()
+            .map(|member| member.client.clone())
+            .collect()
     }
 
     pub(crate) fn ids(&self) -> Vec<usize> {

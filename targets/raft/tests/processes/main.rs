@@ -7,8 +7,10 @@
     reason = "the test is the world outside of the environment"
 )]
 
+mod chaos;
 mod client;
 mod group;
+mod slow;
 
 use client::Client;
 use group::{Group, become_replica_if_asked, pause};

@@ -225,7 +225,7 @@ fn a_leader_with_a_slow_disk_hands_over() {
         ..DiskSpeed::default()
     };
     scene.sim.set_disk_speed(slow, speed);
-    for value in 1..400 {
+    for value in 1..1000 {
         scene.write(value).unwrap();
         scene.run(Duration::from_millis(10)).unwrap();
         if scene.cluster.leader() != Some(slow) {
@@ -248,7 +248,7 @@ fn where_everybody_is_slow_leadership_does_not_go_round() {
     }
     scene.run(SECOND * 60).unwrap();
     let handed_over = scene.invariants.leaders() - 1;
-    // The first waits 1.2 s, each further one twice as long: 1.2 + 2.4 + 4.8 + 9.6 + 19.2 + 38.4 s.
-    assert!((1..=6).contains(&handed_over), "{handed_over} times");
+    // The first waits 3 s, each further one twice as long: 3 + 6 + 12 + 24 + 48 s.
+    assert!((1..=4).contains(&handed_over), "{handed_over} times");
     scene.write(1).unwrap();
 }
