@@ -20,7 +20,7 @@ struct Order {
     server: Option<i32>,
     /// CPUs of a cgroup for the server; without it the node has no groups.
     budget: Option<f64>,
-    link: Option<(String, std::net::Ipv4Addr)>,
+    link: Option<(String, std::net::IpAddr)>,
 }
 
 type Failure = Box<dyn std::error::Error>;

@@ -1,5 +1,6 @@
 mod disk;
 mod memory;
+mod net;
 
 use std::fmt;
 
@@ -7,6 +8,7 @@ use node::cgroup::Controller;
 use node::facts::Facts;
 use serde::{Deserialize, Serialize};
 
+use crate::impairment::Impairment;
 use crate::site::Wiring;
 use crate::spec::{CpuContention, CpuQuota, FaultType};
 use vocab::units::Share;
@@ -39,8 +41,14 @@ pub enum Backend {
     LatencyLayer,
     /// The kernel's own emulation on the node's link.
     Netem,
+    /// A token bucket on the node's link.
+    Tbf,
     /// depbench's own queue in the hub.
     DelayLine,
+    /// depbench's own queue behind a link of its own on the node.
+    TapLine,
+    /// Rules in a packet filter chain of depbench's own.
+    PacketFilter,
     /// `SIGSTOP`, and `SIGCONT` at the end.
     Signals,
 }
@@ -60,7 +68,10 @@ impl fmt::Display for Backend {
             Backend::DiskWriter => "program that writes to the disk",
             Backend::LatencyLayer => "file system layer (FUSE) over the servers' data",
             Backend::Netem => "netem",
+            Backend::Tbf => "tbf",
             Backend::DelayLine => "delay line in the hub",
+            Backend::TapLine => "delay line on the node",
+            Backend::PacketFilter => "packet filter",
             Backend::Signals => "signals",
         })
     }
@@ -104,6 +115,7 @@ impl fmt::Display for Availability {
 
 /// Whether a machine with these means, joined to the others like this, can carry `kind` out, and how.
 pub fn available(kind: &FaultType, facts: &Facts, wiring: Wiring) -> Availability {
+    let impaired = |impairment: Impairment| net::impaired(&impairment, facts, wiring);
     match kind {
         FaultType::CpuQuota(_) => quota(facts),
         FaultType::CpuContention(contention) => weighted(contention, facts),
@@ -112,7 +124,13 @@ pub fn available(kind: &FaultType, facts: &Facts, wiring: Wiring) -> Availabilit
         FaultType::DiskThroughput(_) | FaultType::DiskIops(_) => disk::limit(facts),
         FaultType::DiskContention(_) => disk::contention(facts),
         FaultType::DiskLatency(_) => disk::latency(facts),
-        FaultType::NetDelay(_) => delay(facts, wiring),
+        FaultType::NetDelay(delay) => impaired(Impairment::Delay(delay.clone())),
+        FaultType::NetLoss(loss) => impaired(Impairment::Loss(loss.clone())),
+        FaultType::NetReorder(reorder) => impaired(Impairment::Reorder(reorder.clone())),
+        FaultType::NetDuplicate(duplicate) => impaired(Impairment::Duplicate(duplicate.clone())),
+        FaultType::NetCorrupt(corrupt) => impaired(Impairment::Corrupt(corrupt.clone())),
+        FaultType::NetRate(rate) => impaired(Impairment::Rate(rate.clone())),
+        FaultType::NetPartition(_) => net::partition(facts, wiring),
         FaultType::ProcessPause(_) => yes(Backend::Signals, None),
     }
 }
@@ -152,35 +170,6 @@ fn weighted(contention: &CpuContention, facts: &Facts) -> Availability {
             refusals(facts)
         ),
         nearest: Some(format!("{nearest}, the share that such a program leaves")),
-    }
-}
-
-fn delay(facts: &Facts, wiring: Wiring) -> Availability {
-    if wiring == Wiring::Shared {
-        return no_delay("the nodes share one loopback and have no links of their own".to_owned());
-    }
-    match (facts.netem.reason(), facts.nfqueue.reason()) {
-        (None, _) => yes(
-            Backend::Netem,
-            Some("packets that the node sends are delayed; jitter may reorder them"),
-        ),
-        (Some(netem), None) if wiring == Wiring::Direct => no_delay(netem.to_owned()),
-        (Some(_), None) => yes(
-            Backend::DelayLine,
-            Some("packets that the node sends are delayed; they keep their order"),
-        ),
-        (Some(netem), Some(nfqueue)) if netem == nfqueue => no_delay(netem.to_owned()),
-        (Some(netem), Some(nfqueue)) => no_delay(format!("{netem}; {nfqueue}")),
-    }
-}
-
-fn no_delay(reason: String) -> Availability {
-    Availability::No {
-        reason,
-        nearest: Some(
-            "process.pause {for: …, period: …}, which delays the server instead of its packets"
-                .to_owned(),
-        ),
     }
 }
 

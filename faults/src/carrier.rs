@@ -9,13 +9,18 @@ mod disk_window;
 mod duty;
 mod duty_quota;
 mod group_quota;
+mod line;
+mod link_probe;
 mod memory;
 mod memory_contention;
-mod netem;
+mod partition;
 mod pause;
+mod placement;
+mod qdisc;
+mod redirect;
 mod repeated_pause;
-mod round_trip;
 mod synced_write;
+mod tap_line;
 mod window;
 
 use node::cgroup::{DiskLimit, NodeCgroup};
@@ -23,6 +28,7 @@ use node::cgroup::{DiskLimit, NodeCgroup};
 use crate::available::Backend;
 use crate::context::FaultContext;
 use crate::error::FaultError;
+use crate::impairment::Impairment;
 use crate::reading::Reading;
 use crate::spec::FaultType;
 
@@ -50,6 +56,7 @@ pub(crate) fn carrier(
     backend: Backend,
     context: &FaultContext,
 ) -> Result<Box<dyn Carrier>, FaultError> {
+    let impaired = |impairment| impairing(impairment, backend, context);
     Ok(match (kind, backend) {
         (FaultType::CpuQuota(quota), Backend::CgroupQuota) => {
             Box::new(group_quota::GroupQuota::new(quota, context)?)
@@ -80,16 +87,35 @@ pub(crate) fn carrier(
         (FaultType::DiskLatency(latency), _) => {
             Box::new(disk_latency::DiskLatency::new(latency, context)?)
         }
-        (FaultType::NetDelay(delay), Backend::Netem) => {
-            Box::new(netem::NetemDelay::new(delay, context)?)
+        (FaultType::NetDelay(delay), _) => impaired(Impairment::Delay(delay.clone()))?,
+        (FaultType::NetLoss(loss), _) => impaired(Impairment::Loss(loss.clone()))?,
+        (FaultType::NetReorder(reorder), _) => impaired(Impairment::Reorder(reorder.clone()))?,
+        (FaultType::NetDuplicate(duplicate), _) => {
+            impaired(Impairment::Duplicate(duplicate.clone()))?
         }
-        (FaultType::NetDelay(delay), _) => Box::new(delay_line::LineDelay::new(delay, context)?),
+        (FaultType::NetCorrupt(corrupt), _) => impaired(Impairment::Corrupt(corrupt.clone()))?,
+        (FaultType::NetRate(rate), _) => impaired(Impairment::Rate(rate.clone()))?,
+        (FaultType::NetPartition(partition), _) => {
+            Box::new(partition::Partition::new(partition, context)?)
+        }
         (FaultType::ProcessPause(pause), _) => match (pause.length, pause.period) {
             (Some(length), Some(period)) => {
                 Box::new(repeated_pause::RepeatedPause::new(length, period, context)?)
             }
             _ => Box::new(pause::Pause::new(context)?),
         },
+    })
+}
+
+fn impairing(
+    impairment: Impairment,
+    backend: Backend,
+    context: &FaultContext,
+) -> Result<Box<dyn Carrier>, FaultError> {
+    Ok(match backend {
+        Backend::DelayLine => Box::new(delay_line::HubLine::new(impairment, context)?),
+        Backend::TapLine => Box::new(tap_line::TapLine::new(impairment, context)?),
+        _ => Box::new(qdisc::QdiscImpairment::new(impairment, backend, context)?),
     })
 }
 

@@ -5,13 +5,14 @@ use std::num::NonZeroU32;
 use node::facts::Facts;
 use schemars::JsonSchema;
 use serde::Serialize;
-use vocab::units::{Bytes, Share, Span, Weight};
+use vocab::units::{ByteRate, Bytes, Share, Span, Weight};
 
 use crate::available::{Availability, Backend, available};
 use crate::site::{Site, Wiring};
 use crate::spec::{
     CpuContention, CpuQuota, DelayedOperations, DiskContention, DiskIops, DiskLatency,
-    DiskThroughput, FaultType, MemoryContention, MemoryLimit, NetDelay, ProcessPause, Swap,
+    DiskThroughput, Distribution, FaultType, MemoryContention, MemoryLimit, NetCorrupt, NetDelay,
+    NetDuplicate, NetLoss, NetPartition, NetRate, NetReorder, Order, ProcessPause, Swap,
 };
 
 /// A fault that depbench has.
@@ -66,6 +67,7 @@ pub fn check_table(facts: &Facts, wiring: Wiring) -> Vec<CheckRow> {
 
 /// One of each type, with the parameters of the papers.
 pub(crate) fn typical() -> Vec<FaultType> {
+    let share = |fraction| Share::from_fraction(fraction).unwrap_or(Share::ALL);
     vec![
         FaultType::CpuQuota(CpuQuota {
             share: Share::from_fraction(0.05).unwrap_or(Share::ALL),
@@ -96,10 +98,31 @@ pub(crate) fn typical() -> Vec<FaultType> {
         FaultType::NetDelay(NetDelay {
             delay: Span::millis(40),
             jitter: Span::ZERO,
+            distribution: Distribution::default(),
+            correlation: Share::NONE,
+            order: Order::default(),
         }),
+        FaultType::NetLoss(NetLoss {
+            share: share(0.01),
+            correlation: Share::NONE,
+        }),
+        FaultType::NetReorder(NetReorder {
+            share: share(0.05),
+            delay: Span::millis(10),
+        }),
+        FaultType::NetDuplicate(NetDuplicate { share: share(0.01) }),
+        FaultType::NetCorrupt(NetCorrupt { share: share(0.01) }),
+        FaultType::NetRate(NetRate {
+            rate: "1MB/s".parse::<ByteRate>().expect("1MB/s is a rate"),
+            queue: Span::millis(100),
+        }),
+        FaultType::NetPartition(NetPartition::default()),
         FaultType::ProcessPause(ProcessPause::default()),
     ]
 }
+
+/// The means for whatever is done to packets.
+const LINES: &[Backend] = &[Backend::Netem, Backend::DelayLine, Backend::TapLine];
 
 fn listed(kind: &FaultType) -> Listed {
     let (description, parameters, backends): (_, _, &'static [Backend]) = match kind {
@@ -150,7 +173,42 @@ fn listed(kind: &FaultType) -> Listed {
         FaultType::NetDelay(_) => (
             "every packet the node sends leaves late",
             parameters::<NetDelay>(),
-            &[Backend::Netem, Backend::DelayLine],
+            LINES,
+        ),
+        FaultType::NetLoss(_) => (
+            "some of the packets the node sends get lost",
+            parameters::<NetLoss>(),
+            LINES,
+        ),
+        FaultType::NetReorder(_) => (
+            "some of the packets the node sends are overtaken by others",
+            parameters::<NetReorder>(),
+            LINES,
+        ),
+        FaultType::NetDuplicate(_) => (
+            "some of the packets the node sends arrive twice",
+            parameters::<NetDuplicate>(),
+            LINES,
+        ),
+        FaultType::NetCorrupt(_) => (
+            "some of the packets the node sends arrive damaged",
+            parameters::<NetCorrupt>(),
+            LINES,
+        ),
+        FaultType::NetRate(_) => (
+            "the node sends at most so many bytes in a second",
+            parameters::<NetRate>(),
+            &[
+                Backend::Tbf,
+                Backend::Netem,
+                Backend::DelayLine,
+                Backend::TapLine,
+            ],
+        ),
+        FaultType::NetPartition(_) => (
+            "the node is cut off from others, both ways or one way",
+            parameters::<NetPartition>(),
+            &[Backend::PacketFilter],
         ),
         FaultType::ProcessPause(_) => (
             "the server is stopped, throughout or again and again, but not dead",
@@ -200,6 +258,12 @@ mod tests {
             "disk.contention",
             "disk.latency",
             "net.delay",
+            "net.loss",
+            "net.reorder",
+            "net.duplicate",
+            "net.corrupt",
+            "net.rate",
+            "net.partition",
             "process.pause",
         ];
         assert_eq!(names, expected);
@@ -215,8 +279,8 @@ mod tests {
             }
         }
         let delay = faults.iter().find(|fault| fault.name == "net.delay");
-        let jitter = &delay.unwrap().parameters[1];
-        assert!(jitter.name == "jitter" && jitter.optional);
+        let mut parameters = delay.unwrap().parameters.iter();
+        assert!(parameters.any(|one| one.name == "jitter" && one.optional));
         assert!(!faults[0].parameters[0].optional);
     }
 }

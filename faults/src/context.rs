@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use node::blockdev::WholeDisk;
@@ -46,7 +46,7 @@ pub struct FaultLink {
     /// On the node: its own link. On the hub: the hub's end of the node's link.
     pub device: LinkName,
     /// The address at the other end, to which the round trip is measured: on the node the hub's, on the hub the node's.
-    pub peer: Ipv4Addr,
+    pub peer: IpAddr,
 }
 
 /// The disk of a node.

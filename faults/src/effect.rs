@@ -2,13 +2,14 @@
 
 mod disk;
 mod memory;
+mod net;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::reading::{Probe, Reading, value};
-use crate::spec::{CpuQuota, FaultType, NetDelay};
+use crate::spec::{CpuQuota, FaultType};
 
 /// What the probes of a fault prove.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +75,22 @@ pub fn effect(kind: &FaultType, before: &[Reading], during: &[Reading]) -> Effec
         FaultType::DiskIops(limit) => disk::operations(limit.rate.per_second(), &both),
         FaultType::DiskContention(_) => disk::contention(&both),
         FaultType::DiskLatency(latency) => disk::latency(latency, &both),
-        FaultType::NetDelay(delay) => delay_effect(delay, &both),
+        FaultType::NetDelay(delay) => net::delay(delay, &both),
+        FaultType::NetLoss(loss) => net::some(loss.share, Probe::LostEchoes, "lost", &both),
+        FaultType::NetReorder(reorder) => {
+            net::some(reorder.share, Probe::OvertakenEchoes, "held back", &both)
+        }
+        FaultType::NetDuplicate(duplicate) => net::some(
+            duplicate.share,
+            Probe::DuplicatedEchoes,
+            "duplicated",
+            &both,
+        ),
+        FaultType::NetCorrupt(corrupt) => {
+            net::some(corrupt.share, Probe::LostEchoes, "corrupted", &both)
+        }
+        FaultType::NetRate(rate) => net::rate(rate, &both),
+        FaultType::NetPartition(_) => net::partition(&both),
         FaultType::ProcessPause(_) => pause_effect(&both),
     }
 }
@@ -159,32 +175,6 @@ fn contention_effect(probes: &Both<'_>) -> Effect {
         }
         _ => Effect::Bit,
     }
-}
-
-fn delay_effect(delay: &NetDelay, probes: &Both<'_>) -> Effect {
-    if let Some(dropped) = probes
-        .during(Probe::DroppedPackets)
-        .filter(|dropped| *dropped > 0.0)
-    {
-        return Effect::Impure {
-            reason: format!("a pure delay dropped {dropped} packets"),
-        };
-    }
-    let (Some(before), Some(during)) = (
-        probes.before(Probe::RoundTrip),
-        probes.during(Probe::RoundTrip),
-    ) else {
-        return Effect::Bit;
-    };
-    let gained = during - before;
-    let asked = delay.delay.as_secs_f64() * 1e3;
-    if gained < 0.5 * asked {
-        return without(format!(
-            "the round trip took {during:.2} ms, {before:.2} ms before, with a delay of {}",
-            delay.delay
-        ));
-    }
-    Effect::Bit
 }
 
 fn pause_effect(probes: &Both<'_>) -> Effect {
@@ -274,19 +264,6 @@ mod tests {
             judge(kind, &[], &during(9.0, 1.0)),
             Effect::FailStop { .. }
         ));
-    }
-
-    #[test]
-    fn a_delay_bites_when_the_round_trip_grows_and_nothing_is_lost() {
-        let kind = "{net.delay: {delay: 40ms}}";
-        let before = [(RoundTrip, 0.1)];
-        assert_eq!(
-            judge(kind, &before, &[(RoundTrip, 40.1), (DroppedPackets, 0.0)]),
-            Effect::Bit
-        );
-        objects(&judge(kind, &before, &[(RoundTrip, 0.1)]), "0.10 ms before");
-        let lossy = judge(kind, &before, &[(RoundTrip, 40.1), (DroppedPackets, 3.0)]);
-        assert!(matches!(lossy, Effect::Impure { .. }));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use node::cgroup::CgroupError;
 use node::journal::JournalError;
+use node::links::LinkError;
 use node::loopdisk::LoopDiskError;
 use node::tool::ToolError;
 
@@ -62,6 +63,9 @@ pub enum FaultError {
     /// A program of the system.
     #[error(transparent)]
     Tool(#[from] ToolError),
+    /// A link.
+    #[error(transparent)]
+    Link(#[from] LinkError),
     /// A system call.
     #[error("cannot {what}")]
     System {
@@ -74,6 +78,19 @@ pub enum FaultError {
 }
 
 impl FaultError {
+    /// Whether what was to be made was there already.
+    pub(crate) fn is_taken(&self) -> bool {
+        match self {
+            FaultError::Tool(error) => {
+                let said = error.said().to_lowercase();
+                said.contains("exist") && !said.contains("not exist")
+                    || said.contains("exclusivity")
+            }
+            FaultError::Link(error) => error.is(nix::libc::EEXIST),
+            _ => false,
+        }
+    }
+
     pub(crate) fn system<E: Into<std::io::Error>>(
         what: impl Into<String>,
     ) -> impl FnOnce(E) -> FaultError {

@@ -1,9 +1,13 @@
 //! Which packets of a node a network fault is about.
 
+mod rules;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use rules::{Fate, Way};
 
 /// The packets between a node and others that a network fault touches. Unless a fault says otherwise it touches what
 /// the node sends, not what it receives.

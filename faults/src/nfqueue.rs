@@ -7,5 +7,6 @@ mod queue;
 mod statistics;
 mod wire;
 
-pub(crate) use queue::{PacketBuffer, PacketId, Queue};
+pub(crate) use queue::{Packet, PacketBuffer, PacketId, Queue, Verdicts};
 pub(crate) use statistics::statistics;
+pub(crate) use wire::Content;

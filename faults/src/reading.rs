@@ -60,10 +60,24 @@ pub enum Probe {
     RoundTrip,
     /// Echoes that were not answered, of those sent.
     LostEchoes,
-    /// Packets that the fault's queue let through late.
+    /// Echoes that were answered more than once, of those sent.
+    DuplicatedEchoes,
+    /// Echoes answered after a later one, of those sent.
+    OvertakenEchoes,
+    /// Packets that went through the fault's queue.
     DelayedPackets,
-    /// Packets that the fault's queue lost.
+    /// Packets that the fault's queue had no room for.
     DroppedPackets,
+    /// Packets that the fault lost, held back, duplicated or damaged on purpose, of those that went through its queue.
+    HitPackets,
+    /// How much later than due the latest packet left.
+    WorstLateness,
+    /// Packets that had to wait for their turn because of the rate.
+    PacedPackets,
+    /// What left through the fault's queue.
+    SentRate,
+    /// Packets that a partition kept from arriving.
+    CutPackets,
 }
 
 impl Probe {
@@ -92,8 +106,15 @@ impl Probe {
             Probe::ContentionTouchRate => "contention_touch_rate",
             Probe::RoundTrip => "round_trip",
             Probe::LostEchoes => "lost_echoes",
+            Probe::DuplicatedEchoes => "duplicated_echoes",
+            Probe::OvertakenEchoes => "overtaken_echoes",
             Probe::DelayedPackets => "delayed_packets",
             Probe::DroppedPackets => "dropped_packets",
+            Probe::HitPackets => "hit_packets",
+            Probe::WorstLateness => "worst_lateness",
+            Probe::PacedPackets => "paced_packets",
+            Probe::SentRate => "sent_rate",
+            Probe::CutPackets => "cut_packets",
         }
     }
 
@@ -104,14 +125,18 @@ impl Probe {
             | Probe::ThrottledPeriods
             | Probe::CpuWait
             | Probe::ContentionShare
-            | Probe::LostEchoes => "%",
+            | Probe::LostEchoes
+            | Probe::DuplicatedEchoes
+            | Probe::OvertakenEchoes
+            | Probe::HitPackets => "%",
             Probe::MemoryLimit | Probe::MemoryUsage | Probe::ContentionMemory => "B",
             Probe::DiskReadRate
             | Probe::DiskWriteRate
             | Probe::UnseenWrites
             | Probe::ContentionWriteRate
-            | Probe::ContentionTouchRate => "B/s",
-            Probe::RoundTrip | Probe::SyncedWrite => "ms",
+            | Probe::ContentionTouchRate
+            | Probe::SentRate => "B/s",
+            Probe::RoundTrip | Probe::WorstLateness | Probe::SyncedWrite => "ms",
             Probe::MajorFaults | Probe::DiskOperations => "/s",
             Probe::ServerProcesses
             | Probe::StoppedProcesses
@@ -119,7 +144,9 @@ impl Probe {
             | Probe::OomKills
             | Probe::DelayedOperations
             | Probe::DelayedPackets
-            | Probe::DroppedPackets => "",
+            | Probe::DroppedPackets
+            | Probe::PacedPackets
+            | Probe::CutPackets => "",
         }
     }
 

@@ -1,7 +1,9 @@
 //! Whether anything of a fault is left after it was cleared.
 
+use vocab::units::Share;
+
 use crate::reading::{Probe, Reading, value};
-use crate::spec::FaultType;
+use crate::spec::{FaultType, NetCorrupt, NetLoss};
 
 /// What the readings before and after a fault prove to be left of it; `None` if nothing is.
 pub fn residue(kind: &FaultType, before: &[Reading], after: &[Reading]) -> Option<String> {
@@ -33,6 +35,26 @@ pub fn residue(kind: &FaultType, before: &[Reading], after: &[Reading]) -> Optio
             let half = 0.5 * delay.delay.as_secs_f64() * 1e3;
             (gained > half).then(|| format!("the round trip still takes {gained:.2} ms longer"))
         }
+        FaultType::NetLoss(NetLoss { share, .. }) | FaultType::NetCorrupt(NetCorrupt { share }) => {
+            echoes(*share, Probe::LostEchoes, "lost", before, after)
+        }
+        FaultType::NetReorder(reorder) => echoes(
+            reorder.share,
+            Probe::OvertakenEchoes,
+            "overtaken",
+            before,
+            after,
+        ),
+        FaultType::NetDuplicate(duplicate) => echoes(
+            duplicate.share,
+            Probe::DuplicatedEchoes,
+            "duplicated",
+            before,
+            after,
+        ),
+        // No link is so busy after a fault that its rate could be told.
+        FaultType::NetRate(_) => None,
+        FaultType::NetPartition(_) => echoes(Share::ALL, Probe::LostEchoes, "lost", before, after),
         FaultType::ProcessPause(_) => after_of(Probe::StoppedProcesses)
             .filter(|stopped| *stopped > 0.0)
             .map(|stopped| format!("{stopped} server processes are still stopped")),
@@ -47,6 +69,19 @@ fn slow_writes(before: &[Reading], after: &[Reading]) -> Option<String> {
         .then(|| format!("a synced write still takes {now:.1} ms, {then:.1} ms before"))
 }
 
+/// Whether at least half of the share of echoes, and more than a network may do of itself, still fares as in the fault.
+fn echoes(
+    share: Share,
+    probe: Probe,
+    what: &str,
+    before: &[Reading],
+    after: &[Reading],
+) -> Option<String> {
+    let more = value(after, probe)? - value(before, probe)?;
+    let much = (50.0 * share.fraction()).max(5.0);
+    (more >= much).then(|| format!("{more:.1}% more of the echoes are still {what} than before"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +93,11 @@ mod tests {
         assert_eq!(residue(&delay, &round_trip(0.1), &round_trip(0.3)), None);
         let left = residue(&delay, &round_trip(0.1), &round_trip(40.2));
         assert!(left.unwrap().contains("40.10 ms longer"));
+
+        let cut: FaultType = serde_yaml::from_str("{net.partition: {}}").unwrap();
+        let lost = |share| [Probe::LostEchoes.reading(share)];
+        assert_eq!(residue(&cut, &lost(0.0), &lost(14.3)), None);
+        assert!(residue(&cut, &lost(0.0), &lost(100.0)).is_some());
 
         let pause: FaultType = serde_yaml::from_str("{process.pause: {}}").unwrap();
         let stopped = |number| [Probe::StoppedProcesses.reading(number)];

@@ -38,14 +38,15 @@ pub enum Wiring {
 }
 
 impl FaultType {
-    /// Where this fault is carried out on a machine with these means: on the node itself, except for what the delay
-    /// line does, which belongs to the hub (in a node's own output path it would starve TCP).
+    /// Where this fault is carried out on a machine with these means: on the node itself, except for what is better done
+    /// in the hub: what the delay line does (in a node's own output path it would starve TCP), and what is cut off (whose
+    /// sender must not notice).
     pub fn site(&self, facts: &Facts, wiring: Wiring) -> Site {
         match available(self, facts, wiring) {
             Availability::Yes {
-                backend: Backend::DelayLine,
+                backend: Backend::DelayLine | Backend::PacketFilter,
                 ..
-            } => Site::Hub,
+            } if wiring == Wiring::Hub => Site::Hub,
             Availability::Yes { .. } | Availability::No { .. } => Site::Node,
         }
     }

@@ -4,6 +4,7 @@ mod count;
 mod disk;
 mod kind;
 mod memory;
+mod net;
 mod place;
 mod ramp;
 mod schedule;
@@ -19,8 +20,12 @@ pub use count::Count;
 pub use disk::{
     DelayedOperations, DiskContention, DiskIops, DiskLatency, DiskThroughput, WriteSync,
 };
-pub use kind::{CpuContention, CpuQuota, FaultType, NetDelay, ProcessPause};
+pub use kind::{CpuContention, CpuQuota, FaultType, ProcessPause};
 pub use memory::{MemoryContention, MemoryLimit, Swap};
+pub use net::{
+    Direction, Distribution, NetCorrupt, NetDelay, NetDuplicate, NetLoss, NetPartition, NetRate,
+    NetReorder, Order,
+};
 pub use place::{ClientTraffic, Link, Place, PlaceError, Resolve};
 pub use schedule::{Intermittent, Ramp, Schedule, Stretch};
 pub use spelling::SpellingError;
@@ -174,6 +179,14 @@ mod tests {
             "disk.contention: {writers: 4, block: 64KiB, sync: fsync}",
             "net.delay: {delay: 40ms}",
             "net.delay: {delay: 400ms, jitter: 10ms}",
+            "net.delay: {delay: 9ms, jitter: 1ms, distribution: pareto, correlation: 25%, order: free}",
+            "net.loss: {share: 0.5%, correlation: 50%}",
+            "net.reorder: {share: 5%, delay: 10ms}",
+            "net.duplicate: {share: 100%}",
+            "net.corrupt: {share: 1%}",
+            "net.rate: {rate: 128KB/s, queue: 1s}",
+            "net.partition: {}",
+            "net.partition: {direction: in}",
             "process.pause: {}",
             "process.pause: {for: 100ms, period: 1s}",
         ] {
@@ -322,6 +335,60 @@ mod tests {
                 "at most the delay",
             ),
             (
+                "net.delay: {delay: 5ms, order: free}",
+                "node: s1",
+                "type.net.delay.order",
+                "a `jitter` above 0s",
+            ),
+            (
+                "net.delay: {delay: 5ms, jitter: 1ms, correlation: 100%}",
+                "node: s1",
+                "type.net.delay.correlation",
+                "below 100%",
+            ),
+            (
+                "net.loss: {share: 0%}",
+                "node: s1",
+                "type.net.loss.share",
+                "above 0%",
+            ),
+            (
+                "net.corrupt: {share: 100%}",
+                "node: s1",
+                "type.net.corrupt.share",
+                "net.partition",
+            ),
+            (
+                "net.duplicate: {share: 0%}",
+                "node: s1",
+                "type.net.duplicate.share",
+                "above 0%",
+            ),
+            (
+                "net.reorder: {share: 100%, delay: 1ms}",
+                "node: s1",
+                "type.net.reorder.share",
+                "net.delay",
+            ),
+            (
+                "net.reorder: {share: 1%, delay: 0s}",
+                "node: s1",
+                "type.net.reorder.delay",
+                "above 0s",
+            ),
+            (
+                "net.rate: {rate: 10B/s}",
+                "node: s1",
+                "type.net.rate.rate",
+                "at least 1KB/s",
+            ),
+            (
+                "net.rate: {rate: 1MB/s, queue: 1m}",
+                "node: s1",
+                "type.net.rate.queue",
+                "at most 30s",
+            ),
+            (
                 "process.pause: {for: 1s}",
                 "node: s1",
                 "type.process.pause",
@@ -405,6 +472,22 @@ mod tests {
             (
                 "{name: f, type: {cpu.quota: {share: 5%, cpu: 1}}, on: {node: s1}}",
                 "share",
+            ),
+            (
+                "{name: f, type: {net.loss: {share: 5ms}}, on: {node: s1}}",
+                "such as 5%",
+            ),
+            (
+                "{name: f, type: {net.delay: {delay: 5}}, on: {node: s1}}",
+                "a time such as",
+            ),
+            (
+                "{name: f, type: {net.rate: {rate: 10Mbit}}, on: {node: s1}}",
+                "such as 128KB/s",
+            ),
+            (
+                "{name: f, type: {net.partition: {direction: left}}, on: {node: s1}}",
+                "both",
             ),
             (
                 "{name: f, type: {process.pause: {}}, on: {role: leader, count: most}}",

@@ -1,4 +1,4 @@
-use node::journal::Entry;
+use node::journal::{Entry, Journal, Undo};
 
 use crate::error::FaultError;
 
@@ -10,6 +10,29 @@ impl Standing {
     /// Adds a change that was noted before it was made.
     pub(crate) fn add(&mut self, entry: Entry) {
         self.0.push(entry);
+    }
+
+    /// Notes `undo`, then makes `change`. What was there already is somebody else's: its undo is forgotten.
+    ///
+    /// # Errors
+    /// That of the change, or the undo could not be noted.
+    pub(crate) fn make(
+        &mut self,
+        journal: &Journal,
+        undo: Undo,
+        change: impl FnOnce() -> Result<(), FaultError>,
+    ) -> Result<(), FaultError> {
+        let entry = journal.record(undo)?;
+        match change() {
+            Err(error) if error.is_taken() => {
+                entry.undone()?;
+                Err(error)
+            }
+            made => {
+                self.0.push(entry);
+                made
+            }
+        }
     }
 
     /// Whether nothing stands.

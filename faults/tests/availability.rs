@@ -5,6 +5,7 @@ mod common;
 
 use depbench_faults::{Availability, Backend, CheckRow, Site, Wiring, available, check_table};
 use node::facts::{Answer, Facts};
+use node::tool::Program;
 use serde_json::json;
 
 /// This machine with other means.
@@ -74,14 +75,18 @@ fn a_machine_with_everything_uses_the_kernels_own_means() {
         ("disk.iops", Some(IoMax)),
         ("disk.contention", Some(DiskWriter)),
         ("net.delay", Some(Netem)),
+        ("net.loss", Some(Netem)),
+        ("net.rate", Some(Tbf)),
         ("process.pause", Some(Signals)),
     ];
     expect(&facts, expected);
-    assert!(
-        check_table(&facts, Wiring::Hub)
-            .iter()
-            .all(|row| row.site == Site::Node)
-    );
+    // What is cut off is better cut off where its sender does not notice.
+    let at_the_hub = check_table(&facts, Wiring::Hub).into_iter();
+    let at_the_hub: Vec<&str> = at_the_hub
+        .filter(|row| row.site == Site::Hub)
+        .map(|row| row.fault)
+        .collect();
+    assert_eq!(at_the_hub, ["net.partition"]);
 }
 
 #[test]
@@ -94,11 +99,16 @@ fn a_minimal_kernel_uses_version_1_and_the_delay_line() {
         ("disk.throughput", Some(BlkioThrottle)),
         ("disk.iops", Some(BlkioThrottle)),
         ("net.delay", Some(DelayLine)),
+        ("net.corrupt", Some(DelayLine)),
+        ("net.rate", Some(Tbf)),
+        ("net.partition", Some(PacketFilter)),
         ("process.pause", Some(Signals)),
     ];
     expect(&facts, expected);
     assert_eq!(row(&facts, "cpu.quota").site, Site::Node);
     assert_eq!(row(&facts, "net.delay").site, Site::Hub);
+    assert_eq!(row(&facts, "net.rate").site, Site::Node);
+    assert_eq!(row(&facts, "net.partition").site, Site::Hub);
     let memory = text(&facts, "memory.limit");
     assert!(memory.contains("swaps to the machine's disk"), "{memory}");
     let disk = text(&facts, "disk.throughput");
@@ -109,8 +119,35 @@ fn a_minimal_kernel_uses_version_1_and_the_delay_line() {
 }
 
 #[test]
+fn a_network_that_is_not_ours_is_delayed_on_the_node() {
+    let facts = Facts {
+        tap: Answer::Yes,
+        euid: 0,
+        programs: vec![(Program::Tc, "/sbin/tc".into())],
+        ..machine(v1(), no("no netem"), Answer::Yes)
+    };
+    let delay = common::kind("{net.delay: {delay: 400ms}}");
+    assert_eq!(delay.site(&facts, Wiring::Direct), Site::Node);
+    let Availability::Yes { backend, note } = available(&delay, &facts, Wiring::Direct) else {
+        panic!("there is a tap");
+    };
+    assert_eq!(backend, TapLine);
+    assert!(note.unwrap().contains("should the delay line die"));
+    let cut = common::kind("{net.partition: {}}");
+    assert_eq!(cut.site(&facts, Wiring::Direct), Site::Node);
+    let shared = available(&delay, &facts, Wiring::Shared).to_string();
+    assert!(shared.contains("share one loopback"), "{shared}");
+}
+
+#[test]
 fn a_machine_without_privilege_stops_and_continues_and_says_what_is_missing() {
-    let facts = machine(nothing(), no("no netem"), no("no NFQUEUE"));
+    let facts = Facts {
+        tbf: no("no tbf"),
+        packet_filter: no("no iptables"),
+        tap: no("no tap"),
+        euid: 1000,
+        ..machine(nothing(), no("no netem"), no("no NFQUEUE"))
+    };
     let expected = [
         ("cpu.quota", Some(DutyCycle)),
         ("cpu.contention", None),
@@ -129,7 +166,12 @@ fn a_machine_without_privilege_stops_and_continues_and_says_what_is_missing() {
         ("memory.limit", "run as root"),
         ("disk.iops", "run as root"),
         ("disk.iops", "nearest: disk.contention"),
-        ("net.delay", "no netem; no NFQUEUE"),
+        (
+            "net.delay",
+            "no netem; no NFQUEUE; links of depbench's own need root",
+        ),
+        ("net.rate", "no tbf; no netem"),
+        ("net.partition", "no iptables"),
         ("net.delay", "nearest: process.pause"),
     ] {
         let text = text(&facts, fault);
@@ -140,10 +182,7 @@ fn a_machine_without_privilege_stops_and_continues_and_says_what_is_missing() {
 #[test]
 fn availability_does_not_hang_on_parameters() {
     let facts = machine(v1(), no("none"), Answer::Yes);
-    let long = available(
-        &common::kind("{net.delay: {delay: 400ms, jitter: 1ms}}"),
-        &facts,
-        Wiring::Hub,
-    );
+    let long = common::kind("{net.delay: {delay: 400ms, jitter: 1ms}}");
+    let long = available(&long, &facts, Wiring::Hub);
     assert_eq!(long, row(&facts, "net.delay").availability);
 }

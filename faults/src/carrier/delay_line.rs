@@ -1,95 +1,139 @@
 use node::journal::{Journal, Undo};
-use node::tool::iptables::{Chain, Hook, Table};
-use node::tool::tc::Netem;
-use vocab::units::Span;
+use node::tool::iptables::{Chain, ChainName, Hook, Table, Version};
 
 use super::Carrier;
-use super::round_trip::RoundTrip;
+use super::line::RunningLine;
+use super::link_probe::{LinkProbe, Stand};
 use crate::context::{FaultContext, FaultLink};
 use crate::error::FaultError;
-use crate::helpers::delay_line::{DelayJob, DelayState};
+use crate::flow::{Fate, Flow, Way};
+use crate::helpers::delay_line::Medium;
+use crate::impairment::Impairment;
 use crate::nfqueue::statistics;
-use crate::process::{HelperProcess, HelperProgram};
-use crate::reading::{Probe, Reading};
-use crate::spec::NetDelay;
+use crate::process::HelperProgram;
+use crate::reading::Reading;
 use crate::standing::Standing;
 
-const FAULT: &str = "net.delay";
-const VERB: &str = "delay-line";
-
 /// Packets from one link of the hub wait in a queue of the kernel, from which depbench lets them go.
-pub(super) struct LineDelay {
-    delay: Span,
-    jitter: Span,
+pub(super) struct HubLine {
+    impairment: Impairment,
     link: FaultLink,
-    round_trip: RoundTrip,
+    flow: Flow,
+    probe: LinkProbe,
     program: HelperProgram,
     journal: Journal,
-    running: Option<(HelperProcess, u16)>,
+    running: Option<(RunningLine, u16)>,
     standing: Standing,
 }
 
-impl LineDelay {
-    pub(super) fn new(spec: &NetDelay, context: &FaultContext) -> Result<Self, FaultError> {
-        let link = context.link(FAULT)?;
-        Ok(LineDelay {
-            delay: spec.delay,
-            jitter: spec.jitter,
-            round_trip: RoundTrip::new(link.peer, spec),
+impl HubLine {
+    pub(super) fn new(impairment: Impairment, context: &FaultContext) -> Result<Self, FaultError> {
+        let link = context.link(impairment.name())?;
+        Ok(HubLine {
+            probe: LinkProbe::of_impairment(&link, &context.flow, Stand::Hub, &impairment),
+            impairment,
             link,
+            flow: context.flow.clone(),
             program: context.helper.clone(),
             journal: context.journal.clone(),
             running: None,
             standing: Standing::default(),
         })
     }
-}
 
-impl Carrier for LineDelay {
-    fn inject(&mut self) -> Result<String, FaultError> {
-        let mut helper = HelperProcess::start(VERB, self.program.command(VERB))?;
-        let process = helper.id()?;
-        self.standing
-            .add(self.journal.record(Undo::Kill { process })?);
-        let job = DelayJob {
-            delay: self.delay.duration(),
-            jitter: self.jitter.duration(),
-            length: Netem::delay(self.delay.duration(), self.jitter.duration()).limit,
-            seed: u64::from(process.pid.unsigned_abs()),
-        };
-        let state: DelayState = helper.begin(&job)?;
-        self.running = Some((helper, state.queue));
-
-        let name = format!("DEPBENCH-{}", state.queue);
-        let name = name.parse().map_err(|reason| FaultError::Parameter {
-            fault: FAULT,
-            reason,
-        })?;
-        // Before routing, so that what is for the hub itself (the probe's echoes) is delayed like what it forwards.
-        let chain = Chain::new(Table::Mangle, Hook::Prerouting, name);
+    /// Sends packets of one version of IP to the queue.
+    fn divert(&mut self, name: &ChainName, version: Version, queue: u16) -> Result<(), FaultError> {
+        let chain = self.chain(name, version)?;
         let undo = Undo::DeleteChain {
             chain: chain.clone(),
         };
-        self.standing.add(self.journal.record(undo)?);
-        chain.create().run()?;
-        chain.append(rule(&self.link, state.queue)).run()?;
-        chain.jump().run()?;
+        self.standing.make(&self.journal, undo, || {
+            Ok(chain.create().run().map(drop)?)
+        })?;
+        let from = ["-i".to_owned(), self.link.device.to_string()];
+        for spared in neighbours(version) {
+            chain.append(spared).run()?;
+        }
+        for rule in self.flow.rules(version) {
+            let target = match rule.fate {
+                Fate::Spared => vec!["-j".to_owned(), "RETURN".to_owned()],
+                Fate::Hit => to_queue(queue),
+            };
+            let words = [from.to_vec(), rule.arguments(Way::Out), target].concat();
+            chain.append(words).run()?;
+        }
+        chain.jump_last().run()?;
+        Ok(())
+    }
+
+    /// A chain before routing, so that what is for the hub itself (the probe's echoes) is delayed like what it forwards.
+    ///
+    /// A packet that a queue has let go skips what is left of its table: two lines on one link need two tables.
+    fn chain(&self, name: &ChainName, version: Version) -> Result<Chain, FaultError> {
+        for table in [Table::Mangle, Table::Raw] {
+            let chain = Chain::new(table, Hook::Prerouting, name.clone()).of(version);
+            let rules = chain.show_table().run()?;
+            if !is_diverted(&rules, self.link.device.as_str()) {
+                return Ok(chain);
+            }
+        }
+        Err(FaultError::Unavailable {
+            fault: self.impairment.name(),
+            reason: format!(
+                "two delay lines are on link {} already, and there is no room for a third",
+                self.link.device
+            ),
+        })
+    }
+}
+
+/// Whether rules of a table send packets of a link to a queue of ours.
+fn is_diverted(rules: &str, device: &str) -> bool {
+    let from = format!(" -i {device} ");
+    let ours = |rule: &&str| rule.starts_with("-A DEPBENCH-") && rule.contains("NFQUEUE");
+    rules.lines().filter(ours).any(|rule| rule.contains(&from))
+}
+
+impl Carrier for HubLine {
+    fn inject(&mut self) -> Result<String, FaultError> {
+        let (running, state) = RunningLine::start(
+            &self.impairment,
+            Medium::Queue,
+            &self.program,
+            &self.journal,
+            &mut self.standing,
+        )?;
+        let queue = state.queue.unwrap_or_default();
+        self.running = Some((running, queue));
+        let name = chain_name(self.impairment.name(), &queue)?;
+        for version in versions() {
+            self.divert(&name, version, queue)?;
+        }
         Ok(format!(
-            "packets from {} delayed by {} ± {} in queue {} of at most {} packets, {} priority",
-            self.link.device, self.delay, self.jitter, state.queue, job.length, state.priority
+            "packets from {} to {} are {} in queue {} of at most {} packets, {} priority",
+            self.link.device,
+            self.flow,
+            self.impairment,
+            queue,
+            self.impairment.queue_length(),
+            state.priority
         ))
     }
 
+    fn mark(&mut self) {
+        if let Some((running, _)) = &mut self.running {
+            running.mark();
+        }
+    }
+
     fn probe(&mut self) -> Result<Vec<Reading>, FaultError> {
-        let mut readings = self.round_trip.probe()?;
-        let Some((helper, queue)) = &mut self.running else {
+        let mut readings = self.probe.probe()?;
+        let Some((running, queue)) = &mut self.running else {
             return Ok(readings);
         };
-        let state: DelayState = helper.state()?;
-        readings.push(Probe::DelayedPackets.reading(state.packets as f64));
         let counted = statistics(*queue).map_err(FaultError::system("read queue statistics"))?;
-        let dropped = counted.map(|counted| counted.dropped as f64);
-        readings.extend(dropped.map(|dropped| Probe::DroppedPackets.reading(dropped)));
+        let lost = counted.map_or(0.0, |counted| counted.dropped as f64);
+        readings.extend(running.readings(&self.impairment, lost)?);
         Ok(readings)
     }
 
@@ -100,17 +144,52 @@ impl Carrier for LineDelay {
     }
 }
 
-fn rule(link: &FaultLink, queue: u16) -> Vec<String> {
+/// The versions of IP that this kernel speaks.
+pub(super) fn versions() -> Vec<Version> {
+    let has_6 = std::path::Path::new("/proc/thread-self/net/if_inet6").exists();
+    let six = has_6.then_some(Version::V6);
+    [Some(Version::V4), six].into_iter().flatten().collect()
+}
+
+/// Lets the packets pass with which hosts of version 6 find one another, as those of version 4 do below IP.
+pub(super) fn neighbours(version: Version) -> Vec<Vec<&'static str>> {
+    let pass = |kind| vec!["-p", "icmpv6", "--icmpv6-type", kind, "-j", "RETURN"];
+    match version {
+        Version::V4 => Vec::new(),
+        Version::V6 => ["neighbour-solicitation", "neighbour-advertisement"]
+            .map(pass)
+            .to_vec(),
+    }
+}
+
+/// The name of a chain of ours with a number that nobody else has.
+pub(super) fn chain_name(
+    fault: &'static str,
+    number: &impl std::fmt::Display,
+) -> Result<ChainName, FaultError> {
+    let name = format!("DEPBENCH-{number}");
+    name.parse()
+        .map_err(|reason| FaultError::Parameter { fault, reason })
+}
+
+fn to_queue(queue: u16) -> Vec<String> {
     let queue = queue.to_string();
-    let words = [
-        "-i",
-        link.device.as_str(),
-        "-j",
-        "NFQUEUE",
-        "--queue-num",
-        &queue,
-        // Should the line die, packets pass undelayed rather than vanish.
-        "--queue-bypass",
-    ];
-    words.map(str::to_owned).to_vec()
+    // Should the line die, packets pass undelayed rather than vanish.
+    ["-j", "NFQUEUE", "--queue-num", &queue, "--queue-bypass"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_has_a_line_is_told_from_others() {
+        let rules = "-P PREROUTING ACCEPT\n-N DEPBENCH-29000\n-A PREROUTING -j DEPBENCH-29000\n\
+             -A PREROUTING -i n3 -j NFQUEUE --queue-num 1\n\
+             -A DEPBENCH-29000 -i n1 -j NFQUEUE --queue-num 29000 --queue-bypass\n";
+        assert!(is_diverted(rules, "n1"));
+        assert!(!is_diverted(rules, "n2") && !is_diverted(rules, "n3"));
+    }
 }

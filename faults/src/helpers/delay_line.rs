@@ -1,229 +1,158 @@
-//! `depbench delay-line`: takes packets from a kernel queue and lets them go later.
+//! `depbench delay-line`: takes packets out of the kernel and lets them go later, or not at all, or twice.
 
-use std::collections::VecDeque;
+mod decide;
+mod dice;
+mod job;
+mod packets;
+mod queue;
+mod tap;
+mod waiting;
+
 use std::io;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
+pub use job::{Counts, LineJob, LineState, Medium};
 
 use super::lifeline::{Lifeline, Wake, sharpen_timers};
 use super::{HelperError, Priority};
-use crate::nfqueue::{PacketBuffer, PacketId, Queue};
-
-/// What a delay line is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DelayJob {
-    /// How long a packet is kept.
-    pub delay: Duration,
-    /// How much shorter or longer, drawn evenly for each packet; packets keep their order.
-    pub jitter: Duration,
-    /// How many packets may wait.
-    pub length: u32,
-    /// Where the draws start.
-    pub seed: u64,
-}
-
-/// What a delay line answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DelayState {
-    /// The kernel queue it holds: packets sent there are delayed.
-    pub queue: u16,
-    /// How soon it runs.
-    pub priority: Priority,
-    /// Packets let go so far.
-    pub packets: u64,
-    /// How much later than due they went, on average.
-    pub mean_lateness: Duration,
-    /// How much later than due the latest went.
-    pub worst_lateness: Duration,
-}
+use decide::{Course, Decider};
+use packets::Packets;
+use queue::QueuePackets;
+use tap::TapPackets;
+use waiting::Waiting;
 
 /// Runs a delay line until its stdin ends; packets that wait then go at once.
 ///
 /// # Errors
-/// No job, no privilege, or a kernel without packet queues.
+/// No job, no privilege, or a kernel without packet queues or taps.
 pub fn main() -> Result<(), HelperError> {
-    let (lifeline, job) = Lifeline::job::<DelayJob>()?;
-    let queue = Queue::open(job.length).map_err(HelperError::system("open a packet queue"))?;
+    let (lifeline, job) = Lifeline::job::<LineJob>()?;
     sharpen_timers();
-    let priority = Priority::take_best();
-    let mut line = DelayLine::new(&job);
-    lifeline.answer(&line.state(&queue, priority));
-    let ended = run(&lifeline, &queue, &mut line, priority);
-    if let Some(last) = line.everything() {
-        queue
-            .release(last)
-            .map_err(HelperError::system("let waiting packets go"))?;
-    }
-    lifeline.answer(&line.state(&queue, priority));
-    ended
-}
-
-fn run(
-    lifeline: &Lifeline,
-    queue: &Queue,
-    line: &mut DelayLine,
-    priority: Priority,
-) -> Result<(), HelperError> {
-    let mut buffer = PacketBuffer::new();
-    loop {
-        match lifeline.wait(line.next_due(), Some(queue.as_fd()))? {
-            Wake::End => return Ok(()),
-            Wake::Asked => lifeline.answer(&line.state(queue, priority)),
-            Wake::Deadline | Wake::Readable => {
-                step(queue, line, &mut buffer).map_err(HelperError::system("use the queue"))?;
-            }
+    stay_on_this_cpu();
+    match &job.medium {
+        Medium::Queue => {
+            let packets = QueuePackets::open(&job);
+            let packets = packets.map_err(HelperError::system("open a packet queue"))?;
+            let number = packets.number();
+            run(&lifeline, &job, packets, Some(number))
+        }
+        Medium::Tap { name, out } => {
+            let packets = TapPackets::open(name, out, &job);
+            let packets = packets.map_err(HelperError::system("make a tap link"))?;
+            run(&lifeline, &job, packets, None)
         }
     }
 }
 
-fn step(queue: &Queue, line: &mut DelayLine, buffer: &mut PacketBuffer) -> io::Result<()> {
-    // Bounded, so that a flood cannot keep due packets waiting.
-    for _ in 0..LARGEST_BATCH {
-        let Some(packet) = queue.next(buffer)? else {
-            break;
-        };
-        line.arrive(packet, Instant::now());
-    }
-    line.due(Instant::now())
-        .map_or(Ok(()), |last| queue.release(last))
+/// Packets that are let go on one CPU after the other may overtake: each CPU has a queue of its own for what came in.
+fn stay_on_this_cpu() {
+    let mut here = nix::sched::CpuSet::new();
+    // Where that is refused, they may.
+    let _ = nix::sched::sched_getcpu()
+        .and_then(|cpu| here.set(cpu))
+        .and_then(|()| nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &here));
+}
+
+fn run<P: Packets>(
+    lifeline: &Lifeline,
+    job: &LineJob,
+    packets: P,
+    queue: Option<u16>,
+) -> Result<(), HelperError> {
+    let mut line = Line::new(job, packets);
+    let priority = Priority::take_best();
+    let state = |line: &Line<P>| LineState {
+        queue,
+        priority,
+        counts: line.counts,
+        mean_lateness: line.waiting.mean_lateness(),
+        worst_lateness: line.waiting.worst_lateness(),
+    };
+    lifeline.answer(&state(&line));
+    let ended = loop {
+        match lifeline.wait(line.waiting.next_due(), Some(line.packets.fd())) {
+            Ok(Wake::End) => break Ok(()),
+            Ok(Wake::Asked) => lifeline.answer(&state(&line)),
+            Ok(Wake::Deadline | Wake::Readable) => {
+                if let Err(error) = line.step() {
+                    break Err(HelperError::system("handle packets")(error));
+                }
+            }
+            Err(error) => break Err(error),
+        }
+    };
+    let emptied = line.let_everything_go();
+    emptied.map_err(HelperError::system("let waiting packets go"))?;
+    lifeline.answer(&state(&line));
+    ended
 }
 
 const LARGEST_BATCH: usize = 256;
 
-/// Which packets wait, and until when.
-struct DelayLine {
-    delay: Duration,
-    jitter: Duration,
-    random: u64,
-    waiting: VecDeque<(Instant, PacketId)>,
-    packets: u64,
-    lateness: Duration,
-    worst: Duration,
+/// Packets between coming in and leaving.
+struct Line<P: Packets> {
+    packets: P,
+    decider: Decider,
+    waiting: Waiting<(P::Packet, Course)>,
+    length: usize,
+    counts: Counts,
 }
 
-impl DelayLine {
-    fn new(job: &DelayJob) -> DelayLine {
-        DelayLine {
-            delay: job.delay,
-            jitter: job.jitter,
-            random: job.seed,
-            waiting: VecDeque::new(),
-            packets: 0,
-            lateness: Duration::ZERO,
-            worst: Duration::ZERO,
+impl<P: Packets> Line<P> {
+    fn new(job: &LineJob, packets: P) -> Line<P> {
+        Line {
+            packets,
+            decider: Decider::new(&job.impairment, job.seed),
+            waiting: Waiting::new(),
+            length: job.length as usize,
+            counts: Counts::default(),
         }
     }
 
-    fn arrive(&mut self, packet: PacketId, now: Instant) {
-        let due = now + self.draw();
-        // Nothing overtakes: a verdict releases everything before it, and networks seldom reorder.
-        let due = self.waiting.back().map_or(due, |(last, _)| due.max(*last));
-        self.waiting.push_back((due, packet));
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        self.waiting.front().map(|(due, _)| *due)
-    }
-
-    /// Takes out what is due and names the last of it.
-    fn due(&mut self, now: Instant) -> Option<PacketId> {
-        let mut last = None;
-        while let Some((due, packet)) = self.waiting.pop_front_if(|(due, _)| *due <= now) {
-            let late = now.saturating_duration_since(due);
-            self.packets += 1;
-            self.lateness += late;
-            self.worst = self.worst.max(late);
-            last = Some(packet);
+    /// Takes in what has come, lets go what is due.
+    fn step(&mut self) -> io::Result<()> {
+        // Bounded, so that a flood cannot keep due packets waiting.
+        for _ in 0..LARGEST_BATCH {
+            let Some((packet, length)) = self.packets.next()? else {
+                break;
+            };
+            self.arrive(packet, length)?;
         }
-        last
+        self.let_go(Instant::now())
     }
 
-    fn everything(&mut self) -> Option<PacketId> {
-        self.waiting.drain(..).next_back().map(|(_, packet)| packet)
-    }
-
-    /// `delay` ± at most `jitter`.
-    fn draw(&mut self) -> Duration {
-        if self.jitter.is_zero() {
-            return self.delay;
-        }
-        // SplitMix64: a whole random generator would be a dependency for one line.
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let fraction = ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64;
-        (self.delay + self.jitter.mul_f64(2.0 * fraction)).saturating_sub(self.jitter)
-    }
-
-    fn state(&self, queue: &Queue, priority: Priority) -> DelayState {
-        let mean = self.lateness.as_nanos() / u128::from(self.packets.max(1));
-        DelayState {
-            queue: queue.number(),
-            priority,
-            packets: self.packets,
-            mean_lateness: Duration::from_nanos(mean as u64),
-            worst_lateness: self.worst,
+    fn arrive(&mut self, packet: P::Packet, length: u32) -> io::Result<()> {
+        let now = Instant::now();
+        let decision = self.decider.decide(now, length);
+        self.counts.packets += 1;
+        self.counts.hit += u64::from(decision.is_hit);
+        match decision.course {
+            Course::Lost => self.packets.lose(packet),
+            Course::NoRoom => {
+                self.counts.overflowed += 1;
+                self.packets.lose(packet)
+            }
+            _ if self.waiting.len() >= self.length => {
+                self.counts.overflowed += 1;
+                self.packets.lose(packet)
+            }
+            course => {
+                self.counts.bytes += u64::from(length);
+                self.waiting.add(decision.due, (packet, course));
+                Ok(())
+            }
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(delay: u64, jitter: u64) -> DelayLine {
-        DelayLine::new(&DelayJob {
-            delay: Duration::from_millis(delay),
-            jitter: Duration::from_millis(jitter),
-            length: 1,
-            seed: 42,
-        })
-    }
-
-    #[test]
-    fn packets_go_when_due_and_not_before() {
-        let mut line = line(40, 0);
-        let start = Instant::now();
-        let after = |millis| start + Duration::from_millis(millis);
-        line.arrive(PacketId::new(1), start);
-        line.arrive(PacketId::new(2), after(1));
-        line.arrive(PacketId::new(3), after(30));
-        assert_eq!(line.next_due(), Some(after(40)));
-        assert_eq!(line.due(after(39)), None);
-        assert_eq!(line.due(after(43)), Some(PacketId::new(2)));
-        assert_eq!(line.next_due(), Some(after(70)));
-        assert_eq!((line.packets, line.worst), (2, Duration::from_millis(3)));
-        assert_eq!(line.everything(), Some(PacketId::new(3)));
-        assert_eq!(line.next_due(), None);
-    }
-
-    #[test]
-    fn jitter_stays_in_its_bounds_and_reaches_them() {
-        let mut line = line(40, 10);
-        let draws: Vec<Duration> = (0..10_000).map(|_| line.draw()).collect();
-        let bounds = Duration::from_millis(30)..Duration::from_millis(50);
-        assert!(draws.iter().all(|draw| bounds.contains(draw)));
-        let mean = draws.iter().sum::<Duration>().as_secs_f64() / draws.len() as f64;
-        assert!((0.0398..0.0402).contains(&mean), "{mean}");
-        assert!(draws.iter().min().unwrap() < &Duration::from_micros(30_100));
-        assert!(draws.iter().max().unwrap() > &Duration::from_micros(49_900));
-    }
-
-    #[test]
-    fn jitter_never_lets_a_packet_overtake() {
-        let mut line = line(40, 40);
-        let start = Instant::now();
-        for number in 0..1000 {
-            line.arrive(
-                PacketId::new(number),
-                start + Duration::from_micros(10) * number,
-            );
+    fn let_go(&mut self, now: Instant) -> io::Result<()> {
+        while let Some((packet, course)) = self.waiting.due(now) {
+            self.packets.pass(packet, course)?;
         }
-        let dues: Vec<Instant> = line.waiting.iter().map(|(due, _)| *due).collect();
-        assert!(dues.is_sorted());
+        self.counts.overflowed += self.packets.flush()?;
+        Ok(())
+    }
+
+    fn let_everything_go(&mut self) -> io::Result<()> {
+        self.let_go(Instant::now() + Duration::from_secs(3600))
     }
 }

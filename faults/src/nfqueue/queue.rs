@@ -7,13 +7,13 @@ use nix::sys::socket::{
     setsockopt, socket, sockopt,
 };
 
-use super::wire::{Answer, Message, answers};
+use super::wire::{Answer, Content, Message, answers};
 
 /// The socket buffer asked for: a waiting notice takes under 1 KiB, and a full buffer loses packets.
 const BUFFER: usize = 64 << 20;
 
-/// Longer than any message about a packet of which nothing is copied.
-const LONGEST_MESSAGE: usize = 4096;
+/// Longer than any message about a packet, which is at most 64 KiB.
+const LONGEST_MESSAGE: usize = 68 << 10;
 
 /// The queues tried, so that several delays and other programs' queues can live side by side.
 const NUMBERS: std::ops::Range<u16> = 29_000..29_256;
@@ -22,10 +22,50 @@ const NUMBERS: std::ops::Range<u16> = 29_000..29_256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PacketId(u32);
 
-#[cfg(test)]
-impl PacketId {
-    pub(crate) fn new(id: u32) -> PacketId {
-        PacketId(id)
+/// A packet that came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Packet {
+    /// What verdicts call it by.
+    pub(crate) id: PacketId,
+    /// Its length in bytes, 0 unless asked for.
+    pub(crate) length: u32,
+    /// What was copied of it.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Verdicts on single packets, gathered so that one call tells the kernel many.
+pub(crate) struct Verdicts {
+    queue: u16,
+    messages: Vec<u8>,
+}
+
+impl Verdicts {
+    /// None yet, on packets of queue `queue`.
+    pub(crate) fn new(queue: u16) -> Verdicts {
+        Verdicts {
+            queue,
+            messages: Vec::new(),
+        }
+    }
+
+    /// It goes on.
+    pub(crate) fn accept(&mut self, id: PacketId) {
+        self.add(id, libc::NF_ACCEPT, None);
+    }
+
+    /// It vanishes.
+    pub(crate) fn drop(&mut self, id: PacketId) {
+        self.add(id, libc::NF_DROP, None);
+    }
+
+    /// It goes on, with this content instead of its own.
+    pub(crate) fn replace(&mut self, id: PacketId, bytes: &[u8]) {
+        self.add(id, libc::NF_ACCEPT, Some(bytes));
+    }
+
+    fn add(&mut self, id: PacketId, verdict: i32, bytes: Option<&[u8]>) {
+        let message = Message::verdict(self.queue, id.0, verdict, bytes);
+        self.messages.extend_from_slice(message.bytes());
     }
 }
 
@@ -37,11 +77,11 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Takes the first free queue, in which up to `length` packets may wait.
+    /// Takes the first free queue, in which up to `length` packets may wait, and which tells so much of each.
     ///
     /// # Errors
     /// No privilege over the network namespace, or a kernel without packet queues.
-    pub(crate) fn open(length: u32) -> io::Result<Queue> {
+    pub(crate) fn open(length: u32, content: Content) -> io::Result<Queue> {
         let socket = socket(
             AddressFamily::Netlink,
             SockType::Raw,
@@ -55,7 +95,7 @@ impl Queue {
         }
         let mut queue = Queue { socket, number: 0 };
         queue.number = queue.bind_first_free()?;
-        queue.request(&Message::parameters(queue.number, length))?;
+        queue.request(&Message::parameters(queue.number, length, content))?;
         Ok(queue)
     }
 
@@ -68,7 +108,7 @@ impl Queue {
     ///
     /// # Errors
     /// The socket failed. That the kernel ran out of buffer is no error: it counts what it dropped.
-    pub(crate) fn next(&self, buffer: &mut PacketBuffer) -> io::Result<Option<PacketId>> {
+    pub(crate) fn next(&self, buffer: &mut PacketBuffer) -> io::Result<Option<Packet>> {
         loop {
             match recv(
                 self.socket.as_raw_fd(),
@@ -77,8 +117,10 @@ impl Queue {
             ) {
                 Ok(length) => {
                     // The kernel sends one message per packet.
-                    if let Some(Answer::Packet(id)) = answers(&buffer.0[..length]).next() {
-                        return Ok(Some(PacketId(id)));
+                    let answer = answers(&buffer.0[..length]).next();
+                    if let Some(Answer::Packet(id, length, bytes)) = answer {
+                        let id = PacketId(id);
+                        return Ok(Some(Packet { id, length, bytes }));
                     }
                 }
                 Err(Errno::EAGAIN) => return Ok(None),
@@ -94,7 +136,20 @@ impl Queue {
     /// The socket failed.
     pub(crate) fn release(&self, last: PacketId) -> io::Result<()> {
         let verdict = Message::accept_up_to(self.number, last.0);
-        self.send(&verdict)
+        self.send(verdict.bytes())
+    }
+
+    /// Carries out verdicts; there are none left afterwards.
+    ///
+    /// # Errors
+    /// The socket failed.
+    pub(crate) fn judge(&self, verdicts: &mut Verdicts) -> io::Result<()> {
+        if verdicts.messages.is_empty() {
+            return Ok(());
+        }
+        let sent = self.send(&verdicts.messages);
+        verdicts.messages.clear();
+        sent
     }
 
     fn bind_first_free(&self) -> io::Result<u16> {
@@ -115,22 +170,22 @@ impl Queue {
 
     /// Sends a request and waits until the kernel has done it.
     fn request(&self, message: &Message) -> io::Result<()> {
-        self.send(message)?;
-        let mut buffer = [0; LONGEST_MESSAGE];
+        self.send(message.bytes())?;
+        let mut buffer = vec![0; LONGEST_MESSAGE];
         loop {
             let length = recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
             for answer in answers(&buffer[..length]) {
                 match answer {
                     Answer::Done(0) => return Ok(()),
                     Answer::Done(code) => return Err(io::Error::from_raw_os_error(code)),
-                    Answer::Packet(_) | Answer::Other => {}
+                    Answer::Packet(..) | Answer::Other => {}
                 }
             }
         }
     }
 
-    fn send(&self, message: &Message) -> io::Result<()> {
-        send(self.socket.as_raw_fd(), message.bytes(), MsgFlags::empty())?;
+    fn send(&self, messages: &[u8]) -> io::Result<()> {
+        send(self.socket.as_raw_fd(), messages, MsgFlags::empty())?;
         Ok(())
     }
 }
@@ -151,11 +206,11 @@ impl AsFd for Queue {
 }
 
 /// Where messages are read into.
-pub(crate) struct PacketBuffer([u8; LONGEST_MESSAGE]);
+pub(crate) struct PacketBuffer(Box<[u8]>);
 
 impl PacketBuffer {
     /// An empty one.
     pub(crate) fn new() -> PacketBuffer {
-        PacketBuffer([0; LONGEST_MESSAGE])
+        PacketBuffer(vec![0; LONGEST_MESSAGE].into())
     }
 }

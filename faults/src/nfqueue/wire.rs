@@ -4,6 +4,7 @@
 const SUBSYSTEM: u16 = libc::NFNL_SUBSYS_QUEUE as u16;
 const PACKET: u16 = SUBSYSTEM << 8 | libc::NFQNL_MSG_PACKET as u16;
 const CONFIG: u16 = SUBSYSTEM << 8 | libc::NFQNL_MSG_CONFIG as u16;
+const VERDICT: u16 = SUBSYSTEM << 8 | libc::NFQNL_MSG_VERDICT as u16;
 const VERDICT_BATCH: u16 = SUBSYSTEM << 8 | libc::NFQNL_MSG_VERDICT_BATCH as u16;
 
 const HEADER: usize = 16;
@@ -22,27 +23,40 @@ impl Message {
         )
     }
 
-    /// Sets what is told of a packet (nothing of its content), how many may wait, and that segmentation is left
-    /// to the hardware.
-    pub(super) fn parameters(queue: u16, length: u32) -> Message {
-        let gso = (libc::NFQA_CFG_F_GSO as u32).to_be_bytes();
+    /// Sets what is told of a packet, how many may wait, and whether segmentation is left to the hardware.
+    pub(super) fn parameters(queue: u16, length: u32, content: Content) -> Message {
+        let mask = libc::NFQA_CFG_F_GSO as u32;
+        let (mode, range, flags) = match content {
+            Content::Batches => (libc::NFQNL_COPY_META, 0, mask),
+            Content::Nothing => (libc::NFQNL_COPY_META, 0, 0),
+            // The length is told only when it is more than what is copied.
+            Content::Length => (libc::NFQNL_COPY_PACKET, 1_u32, 0),
+            Content::Whole => (libc::NFQNL_COPY_PACKET, 0xffff, 0),
+        };
+        let [a, b, c, d] = range.to_be_bytes();
         Message::config(queue)
-            .attribute(
-                libc::NFQA_CFG_PARAMS,
-                &[0, 0, 0, 0, libc::NFQNL_COPY_META as u8],
-            )
+            .attribute(libc::NFQA_CFG_PARAMS, &[a, b, c, d, mode as u8])
             .attribute(libc::NFQA_CFG_QUEUE_MAXLEN, &length.to_be_bytes())
-            .attribute(libc::NFQA_CFG_FLAGS, &gso)
-            .attribute(libc::NFQA_CFG_MASK, &gso)
+            .attribute(libc::NFQA_CFG_FLAGS, &flags.to_be_bytes())
+            .attribute(libc::NFQA_CFG_MASK, &mask.to_be_bytes())
+    }
+
+    /// Decides on one packet: `NF_ACCEPT` or `NF_DROP`, and what it is to be replaced by.
+    pub(super) fn verdict(queue: u16, id: u32, verdict: i32, bytes: Option<&[u8]>) -> Message {
+        let message = Message::new(VERDICT, libc::NLM_F_REQUEST, queue)
+            .attribute(libc::NFQA_VERDICT_HDR, &verdict_header(verdict, id));
+        match bytes {
+            Some(bytes) => message.attribute(libc::NFQA_PAYLOAD, bytes),
+            None => message,
+        }
     }
 
     /// Lets every packet of the queue pass up to `last`, which is the newest of them.
     pub(super) fn accept_up_to(queue: u16, last: u32) -> Message {
-        let mut verdict = [0; 8];
-        verdict[..4].copy_from_slice(&(libc::NF_ACCEPT as u32).to_be_bytes());
-        verdict[4..].copy_from_slice(&last.to_be_bytes());
-        Message::new(VERDICT_BATCH, libc::NLM_F_REQUEST, queue)
-            .attribute(libc::NFQA_VERDICT_HDR, &verdict)
+        Message::new(VERDICT_BATCH, libc::NLM_F_REQUEST, queue).attribute(
+            libc::NFQA_VERDICT_HDR,
+            &verdict_header(libc::NF_ACCEPT, last),
+        )
     }
 
     /// The whole message.
@@ -81,11 +95,31 @@ impl Message {
     }
 }
 
+fn verdict_header(verdict: i32, id: u32) -> [u8; 8] {
+    let mut header = [0; 8];
+    header[..4].copy_from_slice(&(verdict as u32).to_be_bytes());
+    header[4..].copy_from_slice(&id.to_be_bytes());
+    header
+}
+
+/// What the kernel tells of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// That it is there; what the hardware would cut into several is one.
+    Batches,
+    /// That it is there.
+    Nothing,
+    /// How long it is.
+    Length,
+    /// All of it, with its checksums filled in.
+    Whole,
+}
+
 /// What the kernel says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// A packet waits, under this id.
-    Packet(u32),
+    /// A packet waits, under this id, with this length and content as far as they were asked for.
+    Packet(u32, u32, Vec<u8>),
     /// The last request was done (0) or refused (the error number).
     Done(i32),
     /// Something that does not concern a delayer.
@@ -107,7 +141,7 @@ fn answer(message: &[u8]) -> Answer {
     let kind = u16::from_ne_bytes([message[4], message[5]]);
     let body = &message[HEADER..];
     match kind {
-        PACKET => packet_id(body).map_or(Answer::Other, Answer::Packet),
+        PACKET => packet(body).unwrap_or(Answer::Other),
         _ if i32::from(kind) == libc::NLMSG_ERROR => match body.first_chunk::<4>() {
             Some(code) => Answer::Done(-i32::from_ne_bytes(*code)),
             None => Answer::Other,
@@ -116,24 +150,37 @@ fn answer(message: &[u8]) -> Answer {
     }
 }
 
-fn packet_id(body: &[u8]) -> Option<u32> {
+/// Id, length and content; `None` without an id.
+fn packet(body: &[u8]) -> Option<Answer> {
     let mut attributes = body.get(NETFILTER_HEADER..)?;
-    loop {
-        let length = u16::from_ne_bytes(attributes.get(..2)?.try_into().ok()?) as usize;
-        let kind = u16::from_ne_bytes(attributes.get(2..4)?.try_into().ok()?);
-        let value = attributes.get(4..length)?;
-        if i32::from(kind) == libc::NFQA_PACKET_HDR {
-            return Some(u32::from_be_bytes(*value.first_chunk()?));
+    let (mut id, mut length, mut content) = (None, None, Vec::new());
+    while let Some((kind, value, rest)) = split(attributes) {
+        attributes = rest;
+        match i32::from(kind) {
+            libc::NFQA_PACKET_HDR => id = value.first_chunk().copied().map(u32::from_be_bytes),
+            libc::NFQA_CAP_LEN => length = value.first_chunk().copied().map(u32::from_be_bytes),
+            libc::NFQA_PAYLOAD => content = value.to_vec(),
+            _ => {}
         }
-        attributes = attributes.get(length.next_multiple_of(4)..)?;
     }
+    let length = length.unwrap_or(content.len() as u32);
+    id.map(|id| Answer::Packet(id, length, content))
+}
+
+/// Takes the first attribute off: its kind, its value, and what follows it.
+fn split(attributes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let length = usize::from(u16::from_ne_bytes(attributes.get(..2)?.try_into().ok()?));
+    let kind = u16::from_ne_bytes(attributes.get(2..4)?.try_into().ok()?);
+    let value = attributes.get(4..length)?;
+    let rest = attributes.get(length.next_multiple_of(4)..);
+    Some((kind, value, rest.unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn packet(id: u32) -> Vec<u8> {
+    fn notice(id: u32) -> Vec<u8> {
         let mut header = id.to_be_bytes().to_vec();
         header.extend_from_slice(&[8, 0, 2]);
         Message::new(PACKET, 0, 7)
@@ -144,9 +191,21 @@ mod tests {
 
     #[test]
     fn packets_are_recognised_one_after_the_other() {
-        let bytes = [packet(1), packet(70_000)].concat();
+        let bytes = [notice(1), notice(70_000)].concat();
         let found: Vec<Answer> = answers(&bytes).collect();
-        assert_eq!(found, [Answer::Packet(1), Answer::Packet(70_000)]);
+        let bare = |id| Answer::Packet(id, 0, Vec::new());
+        assert_eq!(found, [bare(1), bare(70_000)]);
+    }
+
+    #[test]
+    fn length_and_content_come_with_a_packet() {
+        let notice = |content: &[u8]| Message(notice(9)).attribute(libc::NFQA_PAYLOAD, content);
+        let whole = notice(b"abcde");
+        let found: Vec<Answer> = answers(&whole.0).collect();
+        assert_eq!(found, [Answer::Packet(9, 5, b"abcde".to_vec())]);
+        let cut = notice(b"a").attribute(libc::NFQA_CAP_LEN, &1500_u32.to_be_bytes());
+        let found: Vec<Answer> = answers(&cut.0).collect();
+        assert_eq!(found, [Answer::Packet(9, 1500, b"a".to_vec())]);
     }
 
     #[test]
@@ -161,7 +220,7 @@ mod tests {
 
     #[test]
     fn no_cut_of_a_message_is_misread() {
-        let whole = packet(5);
+        let whole = notice(5);
         for end in 0..whole.len() {
             assert_eq!(answers(&whole[..end]).count(), 0, "{end}");
         }
@@ -178,5 +237,8 @@ mod tests {
         assert_eq!(verdict.bytes().len(), 32);
         assert_eq!(verdict.bytes()[18..20], [1, 2]);
         assert_eq!(verdict.bytes()[24..32], [0, 0, 0, 1, 3, 4, 5, 6]);
+        let drop = Message::verdict(7, 8, libc::NF_DROP, Some(b"xyz"));
+        assert_eq!(drop.bytes()[24..32], [0, 0, 0, 0, 0, 0, 0, 8]);
+        assert_eq!(drop.bytes().len(), 40);
     }
 }

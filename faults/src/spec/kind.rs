@@ -8,6 +8,7 @@ use vocab::units::{Share, Span, Weight};
 
 use super::disk::{DiskContention, DiskIops, DiskLatency, DiskThroughput};
 use super::memory::{MemoryContention, MemoryLimit};
+use super::net::{NetCorrupt, NetDelay, NetDuplicate, NetLoss, NetPartition, NetRate, NetReorder};
 
 /// What makes a node slow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +41,24 @@ pub enum FaultType {
     /// Every packet the node sends leaves late.
     #[serde(rename = "net.delay")]
     NetDelay(NetDelay),
+    /// Some of the packets the node sends get lost.
+    #[serde(rename = "net.loss")]
+    NetLoss(NetLoss),
+    /// Some of the packets the node sends overtake others.
+    #[serde(rename = "net.reorder")]
+    NetReorder(NetReorder),
+    /// Some of the packets the node sends arrive twice.
+    #[serde(rename = "net.duplicate")]
+    NetDuplicate(NetDuplicate),
+    /// Some of the packets the node sends arrive damaged.
+    #[serde(rename = "net.corrupt")]
+    NetCorrupt(NetCorrupt),
+    /// The node sends at most so much.
+    #[serde(rename = "net.rate")]
+    NetRate(NetRate),
+    /// The node is cut off from others.
+    #[serde(rename = "net.partition")]
+    NetPartition(NetPartition),
     /// The server is stopped, not dead.
     #[serde(rename = "process.pause")]
     ProcessPause(ProcessPause),
@@ -64,17 +83,6 @@ pub struct CpuContention {
     pub threads: Option<NonZeroU32>,
 }
 
-/// Parameters of `net.delay`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NetDelay {
-    /// One way, of what the node sends; a round trip grows by it once.
-    pub delay: Span,
-    /// Each packet's delay is drawn evenly from delay - jitter to delay + jitter; netem may reorder packets by it, the delay line does not.
-    #[serde(default)]
-    pub jitter: Span,
-}
-
 /// Parameters of `process.pause`; without any the server is stopped throughout.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -86,9 +94,6 @@ pub struct ProcessPause {
     #[serde(default)]
     pub period: Option<Span>,
 }
-
-/// The longest delay: packets in flight are kept by the kernel, and no protocol waits longer.
-const LONGEST_DELAY: Span = Span::seconds(30);
 
 /// The shortest pause and the shortest run between two pauses.
 const SHORTEST_PAUSE: Span = Span::millis(1);
@@ -116,6 +121,12 @@ impl FaultType {
             FaultType::DiskContention(_) => "disk.contention",
             FaultType::DiskLatency(_) => "disk.latency",
             FaultType::NetDelay(_) => "net.delay",
+            FaultType::NetLoss(_) => "net.loss",
+            FaultType::NetReorder(_) => "net.reorder",
+            FaultType::NetDuplicate(_) => "net.duplicate",
+            FaultType::NetCorrupt(_) => "net.corrupt",
+            FaultType::NetRate(_) => "net.rate",
+            FaultType::NetPartition(_) => "net.partition",
             FaultType::ProcessPause(_) => "process.pause",
         }
     }
@@ -136,10 +147,13 @@ impl fmt::Display for FaultType {
             FaultType::DiskIops(limit) => write!(f, " {}", limit.rate),
             FaultType::DiskContention(contention) => write!(f, " {contention}"),
             FaultType::DiskLatency(latency) => write!(f, " {latency}"),
-            FaultType::NetDelay(delay) if delay.jitter == Span::ZERO => {
-                write!(f, " {}", delay.delay)
-            }
-            FaultType::NetDelay(delay) => write!(f, " {} ± {}", delay.delay, delay.jitter),
+            FaultType::NetDelay(delay) => write!(f, " {delay}"),
+            FaultType::NetLoss(loss) => write!(f, " {loss}"),
+            FaultType::NetReorder(reorder) => write!(f, " {reorder}"),
+            FaultType::NetDuplicate(duplicate) => write!(f, " {duplicate}"),
+            FaultType::NetCorrupt(corrupt) => write!(f, " {corrupt}"),
+            FaultType::NetRate(rate) => write!(f, " {rate}"),
+            FaultType::NetPartition(partition) => write!(f, " {partition}"),
             FaultType::ProcessPause(pause) => match (pause.length, pause.period) {
                 (Some(length), Some(period)) => write!(f, " {length} every {period}"),
                 _ => Ok(()),
@@ -160,7 +174,13 @@ impl Validate for FaultType {
             FaultType::DiskIops(limit) => limit.validate(&at, problems),
             FaultType::DiskContention(contention) => contention.validate(&at, problems),
             FaultType::DiskLatency(latency) => latency.validate(&at, problems),
-            FaultType::NetDelay(delay) => validate_delay(delay, &at, problems),
+            FaultType::NetDelay(delay) => delay.validate(&at, problems),
+            FaultType::NetLoss(loss) => loss.validate(&at, problems),
+            FaultType::NetReorder(reorder) => reorder.validate(&at, problems),
+            FaultType::NetDuplicate(duplicate) => duplicate.validate(&at, problems),
+            FaultType::NetCorrupt(corrupt) => corrupt.validate(&at, problems),
+            FaultType::NetRate(rate) => rate.validate(&at, problems),
+            FaultType::NetPartition(_) => {}
             FaultType::ProcessPause(pause) => validate_pause(pause, &at, problems),
         }
     }
@@ -178,30 +198,6 @@ fn validate_quota(quota: &CpuQuota, at: &FieldPath, problems: &mut Problems) {
         problems.add(
             at.key("share"),
             "100% takes nothing away, expected above 0% and below 100%",
-        );
-    }
-}
-
-fn validate_delay(delay: &NetDelay, at: &FieldPath, problems: &mut Problems) {
-    if delay.delay == Span::ZERO {
-        problems.add(at.key("delay"), "no delay is no fault, expected above 0s");
-    }
-    if delay.delay > LONGEST_DELAY {
-        problems.add(
-            at.key("delay"),
-            format!(
-                "{} is too long, expected at most {LONGEST_DELAY}",
-                delay.delay
-            ),
-        );
-    }
-    if delay.jitter > delay.delay {
-        problems.add(
-            at.key("jitter"),
-            format!(
-                "{} would send packets before they arrive, expected at most the delay, {}",
-                delay.jitter, delay.delay
-            ),
         );
     }
 }

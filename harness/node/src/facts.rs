@@ -38,6 +38,12 @@ pub struct Facts {
     pub nfqueue: Answer,
     /// Whether a file system of our own can be mounted (FUSE).
     pub fuse: Answer,
+    /// Whether the kernel limits the rate of a link.
+    pub tbf: Answer,
+    /// Whether the packet filter can drop packets.
+    pub packet_filter: Answer,
+    /// Whether a program can stand behind a link of its own.
+    pub tap: Answer,
     /// Whether files can be made disks.
     pub loop_devices: Answer,
     /// Whether a real-time priority may be taken, here where the facts are gathered.
@@ -70,6 +76,9 @@ impl Facts {
             euid: nix::unistd::geteuid().as_raw(),
             netem: probe::netem(&isolation),
             nfqueue: probe::nfqueue(&isolation),
+            tbf: probe::tbf(&isolation),
+            packet_filter: probe::packet_filter(&isolation),
+            tap: probe::tap(),
             isolation,
             cgroups: Hierarchies::detect(),
             fuse: probe::fuse(),

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 pub use name::{LinkName, LinkNameError};
 
 use crate::netns::NetNs;
-use crate::tool::tc::{Handle, Parent};
+use crate::tool::tc::{self, Handle, Parent, Preference};
 use message::{Message, attribute};
 use socket::Socket;
 
@@ -139,15 +139,58 @@ impl Links {
         parent: Parent,
         handle: Handle,
     ) -> Result<(), LinkError> {
+        // The kernel compares the handle itself, and answers EINVAL if another qdisc is there.
+        self.delete_traffic(
+            device,
+            |index| Message::traffic(libc::RTM_DELQDISC, index, handle.raw(), parent.raw(), 0),
+            || format!("delete qdisc {handle} of link {device}"),
+        )
+    }
+
+    /// Deletes the filters at `preference` before the qdisc of what leaves a link; none is fine.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn delete_filters(
+        &self,
+        device: &LinkName,
+        preference: Preference,
+    ) -> Result<(), LinkError> {
+        let info = u32::from(preference.raw()) << 16;
+        self.delete_traffic(
+            device,
+            |index| Message::traffic(libc::RTM_DELTFILTER, index, 0, tc::EGRESS, info),
+            || format!("delete filters {preference} of link {device}"),
+        )
+    }
+
+    /// Deletes the place where filters are attached before a link's qdisc, with whatever is attached there; none is
+    /// fine.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn delete_clsact(&self, device: &LinkName) -> Result<(), LinkError> {
+        const HANDLE: u32 = 0xffff_0000;
+        const PARENT: u32 = 0xffff_fff1;
+        self.delete_traffic(
+            device,
+            |index| Message::traffic(libc::RTM_DELQDISC, index, HANDLE, PARENT, 0),
+            || format!("delete clsact of link {device}"),
+        )
+    }
+
+    /// Deletes something of a link's traffic control; that it, or the link, is not there is fine.
+    fn delete_traffic(
+        &self,
+        device: &LinkName,
+        message: impl FnOnce(u32) -> Message,
+        what: impl FnOnce() -> String,
+    ) -> Result<(), LinkError> {
         let index = match self.index(device) {
             Err(error) if error.is(libc::ENODEV) => return Ok(()),
             index => index?,
         };
-        let message = Message::qdisc(libc::RTM_DELQDISC, index, handle.raw(), parent.raw());
-        match self.call(message, || {
-            format!("delete qdisc {handle} of link {device}")
-        }) {
-            // The kernel compares the handle itself, and answers EINVAL if another qdisc is there.
+        match self.call(message(index), what) {
             Err(error)
                 if [libc::ENODEV, libc::ENOENT, libc::EINVAL]
                     .iter()
@@ -157,6 +200,31 @@ impl Links {
             }
             result => result,
         }
+    }
+
+    /// Makes a link of ours whose packets come back to the link they were redirected from; it is down.
+    ///
+    /// # Errors
+    /// `EEXIST` if the name is taken, `EOPNOTSUPP` if the kernel has no such links (module `ifb`).
+    pub fn create_ifb(&self, name: &LinkName) -> Result<(), LinkError> {
+        let mut message = Message::link(libc::RTM_NEWLINK, 0, message::CREATE);
+        message.text(libc::IFLA_IFNAME, name.as_str());
+        message.nested(libc::IFLA_LINKINFO, |info| {
+            info.text(libc::IFLA_INFO_KIND, "ifb");
+        });
+        self.call(message, || format!("make link {name}"))
+    }
+
+    /// Sets how many packets may wait to leave through a link.
+    ///
+    /// # Errors
+    /// `ENODEV` if there is no such link.
+    pub fn set_queue_length(&self, name: &LinkName, packets: u32) -> Result<(), LinkError> {
+        let mut message = Message::link(libc::RTM_NEWLINK, self.index(name)?, 0);
+        message.number(libc::IFLA_TXQLEN, packets);
+        self.call(message, || {
+            format!("let {packets} packets wait at link {name}")
+        })
     }
 
     /// The kernel's number of a link.

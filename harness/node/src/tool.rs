@@ -20,6 +20,8 @@ pub enum Program {
     Ip,
     /// The packet filter.
     Iptables,
+    /// The packet filter for IP version 6.
+    Ip6tables,
     /// The packet filter's newer front end.
     Nft,
     /// Makes ext4 file systems.
@@ -28,10 +30,11 @@ pub enum Program {
 
 impl Program {
     /// All of them.
-    pub const ALL: [Program; 5] = [
+    pub const ALL: [Program; 6] = [
         Program::Tc,
         Program::Ip,
         Program::Iptables,
+        Program::Ip6tables,
         Program::Nft,
         Program::MkfsExt4,
     ];
@@ -42,6 +45,7 @@ impl Program {
             Program::Tc => "tc",
             Program::Ip => "ip",
             Program::Iptables => "iptables",
+            Program::Ip6tables => "ip6tables",
             Program::Nft => "nft",
             Program::MkfsExt4 => "mkfs.ext4",
         }
@@ -52,7 +56,7 @@ impl Program {
         match self {
             Program::Tc => "iproute2 (Fedora: iproute-tc)",
             Program::Ip => "iproute2 (Fedora: iproute)",
-            Program::Iptables => "iptables",
+            Program::Iptables | Program::Ip6tables => "iptables",
             Program::Nft => "nftables",
             Program::MkfsExt4 => "e2fsprogs",
         }
@@ -131,7 +135,9 @@ impl Call {
             .args(self.arguments.iter().map(OsStr::new))
             .env("LC_ALL", "C")
             .stdin(Stdio::null());
-        if self.program == Program::Iptables && !may_write(Path::new("/run")) {
+        if matches!(self.program, Program::Iptables | Program::Ip6tables)
+            && !may_write(Path::new("/run"))
+        {
             // Within a user namespace the tables are our own, but the usual lock file is not ours to open.
             let lock = format!("depbench-xtables-{}.lock", nix::unistd::getuid());
             command.env("XTABLES_LOCKFILE", std::env::temp_dir().join(lock));

@@ -175,11 +175,10 @@ fn version_6_addresses_work_too() {
 }
 
 fn tbf() -> Qdisc {
-    Qdisc::Tbf(Tbf {
-        rate: "1MB/s".parse().unwrap(),
-        burst: 20_000,
-        latency: Duration::from_millis(100),
-    })
+    Qdisc::Tbf(Tbf::new(
+        "1MB/s".parse().unwrap(),
+        Duration::from_millis(100),
+    ))
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The faults of a site. Their work may take a second, so it is done on threads, and the agent stays responsive.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -301,22 +301,19 @@ impl Agent {
 
 /// The link that a network fault of `order` is about, seen from this site.
 fn fault_link(isolation: &Isolation, order: &FaultOrder) -> Result<Option<FaultLink>, String> {
-    let IpAddr::V4(victim) = order.address else {
-        return Ok(None);
-    };
     let link = match isolation {
         Isolation::None => return Ok(None),
-        Isolation::Machine { peers, .. } => return own_link(victim, peers).map(Some),
+        Isolation::Machine { peers, .. } => return own_link(order.address, peers).map(Some),
         Isolation::Node { uplink, .. } => FaultLink {
             device: NODE_LINK.parse().expect("a link name"),
-            peer: uplink.hub_address(),
+            peer: uplink.hub_address().into(),
         },
         Isolation::Hub(_) => {
             let device =
                 super::options::hub_link(&order.victim).map_err(|error| error.to_string())?;
             FaultLink {
                 device,
-                peer: victim,
+                peer: order.address,
             }
         }
     };
@@ -324,20 +321,21 @@ fn fault_link(isolation: &Isolation, order: &FaultOrder) -> Result<Option<FaultL
 }
 
 /// The link of this machine that has an address, and a peer to measure round trips to.
-fn own_link(address: Ipv4Addr, peers: &[IpAddr]) -> Result<FaultLink, String> {
+fn own_link(address: IpAddr, peers: &[IpAddr]) -> Result<FaultLink, String> {
     let links =
         getifaddrs().map_err(|error| format!("cannot list the links of this machine: {error}"))?;
     let has_it = |link: &InterfaceAddress| {
-        let sockaddr = link.address.as_ref();
-        sockaddr.and_then(|address| Some(address.as_sockaddr_in()?.ip())) == Some(address)
+        let Some(found) = link.address.as_ref() else {
+            return false;
+        };
+        let four = found.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
+        let six = found.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip()));
+        four.or(six) == Some(address)
     };
     let link = links.into_iter().find(has_it).ok_or_else(|| {
         format!("no link of this machine has the address {address}: is `data_address` right?")
     })?;
-    let is_v4 = |peer: &IpAddr| match peer {
-        IpAddr::V4(peer) => Some(*peer),
-        IpAddr::V6(_) => None,
-    };
+    let is_alike = |peer: &&IpAddr| peer.is_ipv4() == address.is_ipv4();
     Ok(FaultLink {
         device: link
             .interface_name
@@ -345,7 +343,8 @@ fn own_link(address: Ipv4Addr, peers: &[IpAddr]) -> Result<FaultLink, String> {
             .map_err(|error| format!("{error}"))?,
         peer: peers
             .iter()
-            .find_map(is_v4)
+            .find(is_alike)
+            .copied()
             .ok_or("there is no other node to measure round trips to")?,
     })
 }

@@ -98,6 +98,25 @@ pub(super) fn nfqueue(isolation: &Isolation) -> Answer {
     )
 }
 
+pub(super) fn tbf(isolation: &Isolation) -> Answer {
+    let words = "qdisc add dev lo root tbf rate 1mbit burst 10k latency 10ms";
+    let call = Call::new(Program::Tc).args(words.split(' '));
+    in_network_of_its_own(
+        &call,
+        isolation,
+        "the kernel refuses tbf (has it the module sch_tbf?)",
+    )
+}
+
+pub(super) fn packet_filter(isolation: &Isolation) -> Answer {
+    let call = Call::new(Program::Iptables).args("-t mangle -A FORWARD -j DROP".split(' '));
+    in_network_of_its_own(&call, isolation, "the kernel refuses packet filter rules")
+}
+
+pub(super) fn tap() -> Answer {
+    may_open(Path::new("/dev/net/tun"))
+}
+
 /// Runs `call` in a network namespace that ends with it.
 fn in_network_of_its_own(call: &Call, isolation: &Isolation, refused: &str) -> Answer {
     let user = match isolation {
@@ -162,10 +181,13 @@ pub(super) fn fuse() -> Answer {
 }
 
 pub(super) fn loop_devices() -> Answer {
-    let control = Path::new("/dev/loop-control");
-    match OpenOptions::new().read(true).write(true).open(control) {
+    may_open(Path::new("/dev/loop-control"))
+}
+
+fn may_open(device: &Path) -> Answer {
+    match OpenOptions::new().read(true).write(true).open(device) {
         Ok(_) => Answer::Yes,
-        Err(error) => Answer::No(format!("{} cannot be opened: {error}", control.display())),
+        Err(error) => Answer::No(format!("{} cannot be opened: {error}", device.display())),
     }
 }
 

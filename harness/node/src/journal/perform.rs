@@ -14,12 +14,12 @@ use super::marked;
 use super::undo::{FileWrite, Undo};
 use crate::cgroup;
 use crate::identity::ProcessId;
-use crate::links::Links;
+use crate::links::{LinkName, Links};
 use crate::namespace::{Namespace, NamespaceId, NetworkId};
 use crate::netns::NetNs;
 use crate::swapdisk;
 use crate::tag;
-use crate::tool::iptables;
+use crate::tool::{iptables, tc};
 
 /// How long a namespace may take to be over after its first process has ended.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -49,6 +49,13 @@ pub(super) fn perform(header: &Header) -> Result<(), String> {
                 .delete_qdisc(device, *parent, *handle)
                 .map_err(|error| error.to_string())
         }),
+        Undo::DeleteFilters { device, preference } => in_network(header.net_namespace, || {
+            let links = Links::open().map_err(|error| error.to_string())?;
+            links
+                .delete_filters(device, *preference)
+                .map_err(|error| error.to_string())
+        }),
+        Undo::DeleteClsact { device } => in_network(header.net_namespace, || clsact(device)),
         Undo::DeleteLink { name } => in_network(header.net_namespace, || {
             let links = Links::open().map_err(|error| error.to_string())?;
             links.delete(name).map_err(|error| error.to_string())
@@ -57,6 +64,25 @@ pub(super) fn perform(header: &Header) -> Result<(), String> {
             iptables::delete(chain).map_err(|error| error.to_string())
         }),
     }
+}
+
+/// Deletes the place for filters before a link's qdisc, unless somebody has put a filter there.
+fn clsact(device: &LinkName) -> Result<(), String> {
+    let links = Links::open().map_err(|error| error.to_string())?;
+    match links.index(device) {
+        Err(error) if error.is(libc::ENODEV) => return Ok(()),
+        Err(error) => return Err(error.to_string()),
+        Ok(_) => {}
+    }
+    for shown in tc::show_filters(device) {
+        let filters = shown.run().map_err(|error| error.to_string())?;
+        if !filters.trim().is_empty() {
+            return Ok(());
+        }
+    }
+    links
+        .delete_clsact(device)
+        .map_err(|error| error.to_string())
 }
 
 fn remove_dir(path: &Path) -> Result<(), String> {

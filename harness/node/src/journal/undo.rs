@@ -8,7 +8,7 @@ use crate::links::LinkName;
 use crate::swapdisk;
 use crate::tag;
 use crate::tool::iptables::Chain;
-use crate::tool::tc::{Handle, Parent};
+use crate::tool::tc::{Handle, Parent, Preference};
 
 /// How to undo one change. Carrying it out twice, or when the thing is already gone, is a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,18 @@ pub enum Undo {
         parent: Parent,
         /// Its handle, one of ours.
         handle: Handle,
+    },
+    /// Deletes the filters of ours before a link's qdisc.
+    DeleteFilters {
+        /// The link they are on.
+        device: LinkName,
+        /// Their place, one of ours.
+        preference: Preference,
+    },
+    /// Deletes the place for filters before a link's qdisc, unless a filter is there.
+    DeleteClsact {
+        /// The link.
+        device: LinkName,
     },
     /// Deletes a packet-filter chain of ours and every jump to it.
     DeleteChain {
@@ -149,6 +161,8 @@ impl Undo {
             Undo::Resume { .. }
             | Undo::Kill { .. }
             | Undo::DeleteQdisc { .. }
+            | Undo::DeleteFilters { .. }
+            | Undo::DeleteClsact { .. }
             | Undo::DeleteChain { .. } => Ok(()),
         }
     }
@@ -186,6 +200,10 @@ impl fmt::Display for Undo {
             Undo::DeleteQdisc { device, handle, .. } => {
                 write!(f, "delete qdisc {handle} of link {device}")
             }
+            Undo::DeleteFilters { device, preference } => {
+                write!(f, "delete filters {preference} of link {device}")
+            }
+            Undo::DeleteClsact { device } => write!(f, "delete clsact of link {device}"),
             Undo::DeleteChain { chain } => write!(f, "delete packet filter {chain}"),
             Undo::DeleteLink { name } => write!(f, "delete link {name}"),
             Undo::SwapOff { device, .. } => write!(f, "stop swapping to {}", device.display()),

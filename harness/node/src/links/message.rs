@@ -49,10 +49,11 @@ impl Message {
         message
     }
 
-    pub(super) fn qdisc(kind: u16, index: u32, handle: u32, parent: u32) -> Message {
+    /// A `tcmsg`; `info` is for filters.
+    pub(super) fn traffic(kind: u16, index: u32, handle: u32, parent: u32, info: u32) -> Message {
         let mut message = Message::new(kind, 0);
         message.bytes(&[0; 4]);
-        for field in [index, handle, parent, 0] {
+        for field in [index, handle, parent, info] {
             message.bytes(&field.to_ne_bytes());
         }
         message

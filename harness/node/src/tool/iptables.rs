@@ -14,6 +14,8 @@ pub enum Table {
     Filter,
     /// Change, or hand to a queue.
     Mangle,
+    /// Before everything else.
+    Raw,
 }
 
 impl Table {
@@ -21,6 +23,7 @@ impl Table {
         match self {
             Table::Filter => "filter",
             Table::Mangle => "mangle",
+            Table::Raw => "raw",
         }
     }
 }
@@ -50,19 +53,62 @@ impl Hook {
     }
 }
 
+/// A version of IP; each has tables of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Version {
+    /// Version 4.
+    #[default]
+    V4,
+    /// Version 6.
+    V6,
+}
+
+impl Version {
+    fn program(self) -> Program {
+        match self {
+            Version::V4 => Program::Iptables,
+            Version::V6 => Program::Ip6tables,
+        }
+    }
+}
+
 /// A chain of ours and the one place it is jumped to from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chain {
+    #[serde(default)]
+    version: Version,
     table: Table,
     hook: Hook,
     name: ChainName,
 }
 
 impl Chain {
-    /// Chain `name` in `table`, at `hook`.
+    /// Chain `name` of IP version 4 in `table`, at `hook`.
     pub fn new(table: Table, hook: Hook, name: ChainName) -> Chain {
-        Chain { table, hook, name }
+        Chain {
+            version: Version::V4,
+            table,
+            hook,
+            name,
+        }
+    }
+
+    /// The chain of the same name for another IP version.
+    #[must_use]
+    pub fn of(self, version: Version) -> Chain {
+        Chain { version, ..self }
+    }
+
+    /// The version of IP it is for.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Shows its rules, each with how many packets it took; see [`taken`].
+    pub fn show(&self) -> Call {
+        self.call("-L", self.name.as_str()).args(["-v", "-x", "-n"])
     }
 
     /// Makes the chain, empty.
@@ -74,6 +120,17 @@ impl Chain {
     pub fn jump(&self) -> Call {
         self.call("-I", self.hook.name())
             .args(["1", "-j", self.name.as_str()])
+    }
+
+    /// Sends every packet at the hook through the chain that no rule before it has decided on.
+    pub fn jump_last(&self) -> Call {
+        self.call("-A", self.hook.name())
+            .args(["-j", self.name.as_str()])
+    }
+
+    /// Shows the rules of the whole table that the chain is in, ours and others'.
+    pub fn show_table(&self) -> Call {
+        Call::new(self.version.program()).args(["-w", "5", "-t", self.table.name(), "-S"])
     }
 
     /// Appends a rule; `rule` is its match and target, as `["-s", "10.0.0.2", "-j", "NFQUEUE", …]`.
@@ -92,7 +149,7 @@ impl Chain {
     }
 
     fn call(&self, verb: &str, chain: &str) -> Call {
-        Call::new(Program::Iptables).args(["-w", "5", "-t", self.table.name(), verb, chain])
+        Call::new(self.version.program()).args(["-w", "5", "-t", self.table.name(), verb, chain])
     }
 }
 
@@ -153,6 +210,17 @@ impl fmt::Display for ChainName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// How many packets the rules with target `target` took, of what [`Chain::show`] shows.
+pub fn taken(shown: &str, target: &str) -> u64 {
+    let packets = |line: &str| -> Option<u64> {
+        // Columns: packets, bytes, target, …
+        let mut words = line.split_whitespace();
+        let packets = words.next()?.parse().ok()?;
+        (words.nth(1) == Some(target)).then_some(packets)
+    };
+    shown.lines().filter_map(packets).sum()
 }
 
 /// Deletes the jump to `chain`, its rules and the chain itself, in the calling thread's network namespace. What is
@@ -231,6 +299,18 @@ mod tests {
                 "iptables -w 5 -t mangle -D FORWARD -j DEPBENCH-slow",
             ]
         );
+    }
+
+    #[test]
+    fn packets_are_counted_by_target() {
+        let shown = "Chain DEPBENCH-x (1 references)\n\
+             \u{20}   pkts      bytes target     prot opt in     out     source               destination\n\
+             \u{20}      7      420 RETURN     all  --  n1     *       0.0.0.0/0            10.0.0.9\n\
+             \u{20}     41     3444 DROP       all  --  n1     *       0.0.0.0/0            0.0.0.0/0\n\
+             \u{20}      1       84 DROP       all  --  *      n1      0.0.0.0/0            0.0.0.0/0\n";
+        assert_eq!(taken(shown, "DROP"), 42);
+        assert_eq!(taken(shown, "RETURN"), 7);
+        assert_eq!(taken("nonsense", "DROP"), 0);
     }
 
     #[test]

@@ -1,10 +1,18 @@
 //! Command lines of `tc`.
 
+mod filter;
+mod shaper;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vocab::units::{ByteRate, Share};
+use vocab::units::Share;
+
+pub use filter::{
+    Attach, EGRESS, Filter, Match, Preference, Verdict, add_clsact, add_filter, show_filters,
+};
+pub use shaper::{Netem, Spread, Tbf};
 
 use super::{Call, Program};
 use crate::links::LinkName;
@@ -59,74 +67,17 @@ impl Parent {
     fn arguments(self) -> Vec<String> {
         match self {
             Parent::Root => vec!["root".to_owned()],
-            Parent::Class { of, minor } => vec!["parent".to_owned(), format!("{of}{minor:x}")],
+            Parent::Class { .. } => vec!["parent".to_owned(), self.to_string()],
         }
     }
 }
 
-/// What netem does to packets that leave through a link.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Netem {
-    /// One-way delay.
-    pub delay: Duration,
-    /// Deviation of the delay; zero for none.
-    pub jitter: Duration,
-    /// Packets dropped.
-    pub loss: Share,
-    /// Packets it holds at most; more are dropped, so it must exceed rate times delay.
-    pub limit: u32,
-}
-
-impl Netem {
-    /// A pure delay whose queue holds what 10 Gbit/s of full-size packets puts into it, and at least 10,000 packets.
-    pub fn delay(delay: Duration, jitter: Duration) -> Netem {
-        let packets_per_second = 10e9 / 8.0 / 1500.0;
-        let held = packets_per_second * (delay + jitter).as_secs_f64() * 1.5;
-        Netem {
-            delay,
-            jitter,
-            loss: Share::NONE,
-            limit: (held.ceil() as u32).max(10_000),
+impl fmt::Display for Parent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Parent::Root => f.write_str("root"),
+            Parent::Class { of, minor } => write!(f, "{of}{minor:x}"),
         }
-    }
-
-    fn arguments(&self) -> Vec<String> {
-        let mut arguments = vec!["netem".into(), "limit".into(), self.limit.to_string()];
-        if !self.delay.is_zero() || !self.jitter.is_zero() {
-            arguments.extend(["delay".into(), micros(self.delay)]);
-        }
-        if !self.jitter.is_zero() {
-            arguments.push(micros(self.jitter));
-        }
-        if self.loss > Share::NONE {
-            arguments.extend(["loss".into(), percent(self.loss)]);
-        }
-        arguments
-    }
-}
-
-/// A token bucket: at most `rate` leaves a link.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tbf {
-    /// The rate held.
-    pub rate: ByteRate,
-    /// Bytes that may leave at once.
-    pub burst: u32,
-    /// How long a packet may wait before it is dropped.
-    pub latency: Duration,
-}
-
-impl Tbf {
-    fn arguments(&self) -> Vec<String> {
-        vec![
-            "tbf".into(),
-            "rate".into(),
-            format!("{}bps", self.rate.per_second().0),
-            "burst".into(),
-            self.burst.to_string(),
-            "latency".into(),
-            micros(self.latency),
-        ]
     }
 }
 
@@ -137,22 +88,39 @@ pub enum Qdisc {
     Netem(Netem),
     /// Rate.
     Tbf(Tbf),
+    /// Classes. What no filter puts into a class of it passes unhindered.
+    Htb,
+}
+
+impl Qdisc {
+    fn arguments(&self) -> Vec<String> {
+        match self {
+            Qdisc::Netem(netem) => netem.arguments(),
+            Qdisc::Tbf(tbf) => tbf.arguments(),
+            Qdisc::Htb => ["htb", "default", "0"].map(str::to_owned).to_vec(),
+        }
+    }
 }
 
 /// Adds `qdisc` to a link. Fails if something other than the default is there.
 pub fn add(device: &LinkName, parent: Parent, handle: Handle, qdisc: &Qdisc) -> Call {
-    with("add", device, parent, handle).args(match qdisc {
-        Qdisc::Netem(netem) => netem.arguments(),
-        Qdisc::Tbf(tbf) => tbf.arguments(),
-    })
+    with("add", device, parent, handle).args(qdisc.arguments())
 }
 
 /// Changes the parameters of a qdisc that [`add`] made.
 pub fn change(device: &LinkName, parent: Parent, handle: Handle, qdisc: &Qdisc) -> Call {
-    with("change", device, parent, handle).args(match qdisc {
-        Qdisc::Netem(netem) => netem.arguments(),
-        Qdisc::Tbf(tbf) => tbf.arguments(),
-    })
+    with("change", device, parent, handle).args(qdisc.arguments())
+}
+
+/// Adds class `minor` to an htb qdisc of ours; it slows nothing down itself.
+pub fn add_class(device: &LinkName, of: Handle, minor: u16) -> Call {
+    let class = Parent::Class { of, minor }.to_string();
+    // The quantum only keeps the kernel from warning that it guesses a bad one.
+    let rate = ["htb", "rate", "100gbit", "quantum", "200000"];
+    Call::new(Program::Tc)
+        .args(["class", "add", "dev", device.as_str(), "parent"])
+        .args([of.to_string(), "classid".to_owned(), class])
+        .args(rate)
 }
 
 /// Shows the qdiscs of a link with their counters, as JSON.
@@ -179,51 +147,21 @@ fn percent(share: Share) -> String {
 mod tests {
     use super::*;
 
-    fn link() -> LinkName {
-        "db-s1".parse().unwrap()
-    }
-
     #[test]
-    fn a_delay_holds_what_a_fast_link_puts_into_it() {
-        let netem = Netem::delay(Duration::from_millis(40), Duration::from_micros(500));
-        let call = add(&link(), Parent::Root, Handle::ours(1), &Qdisc::Netem(netem));
+    fn classes_hang_below_a_qdisc_of_ours() {
+        let link: LinkName = "eth0".parse().unwrap();
+        let calls = [
+            add(&link, Parent::Root, Handle::ours(16), &Qdisc::Htb),
+            add_class(&link, Handle::ours(16), 1),
+            show(&link),
+        ];
         assert_eq!(
-            call.to_string(),
-            "tc qdisc add dev db-s1 root handle db01: netem limit 50625 delay 40000us 500us"
+            calls.map(|call| call.to_string()),
+            [
+                "tc qdisc add dev eth0 root handle db10: htb default 0",
+                "tc class add dev eth0 parent db10: classid db10:1 htb rate 100gbit quantum 200000",
+                "tc -s -j qdisc show dev eth0",
+            ]
         );
-    }
-
-    #[test]
-    fn a_loss_within_a_class_is_written_as_such() {
-        let netem = Netem {
-            delay: Duration::ZERO,
-            jitter: Duration::ZERO,
-            loss: "2.5%".parse().unwrap(),
-            limit: 1000,
-        };
-        let parent = Parent::Class {
-            of: Handle::ours(0),
-            minor: 18,
-        };
-        let call = change(&link(), parent, Handle::ours(255), &Qdisc::Netem(netem));
-        assert_eq!(
-            call.to_string(),
-            "tc qdisc change dev db-s1 parent db00:12 handle dbff: netem limit 1000 loss 2.500000%"
-        );
-    }
-
-    #[test]
-    fn a_rate_is_in_bytes() {
-        let tbf = Tbf {
-            rate: "128KB/s".parse().unwrap(),
-            burst: 16_000,
-            latency: Duration::from_millis(50),
-        };
-        let call = add(&link(), Parent::Root, Handle::ours(7), &Qdisc::Tbf(tbf));
-        assert_eq!(
-            call.to_string(),
-            "tc qdisc add dev db-s1 root handle db07: tbf rate 128000bps burst 16000 latency 50000us"
-        );
-        assert_eq!(show(&link()).to_string(), "tc -s -j qdisc show dev db-s1");
     }
 }
