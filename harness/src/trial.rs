@@ -2,12 +2,14 @@
 //!
 //! - `deploy`: members of the target on their nodes, ready and with known roles;
 //! - `attempt`: the trial as a whole, from the deployment to its verdict;
-//! - `load`: the load worker, started and understood;
+//! - `load`: the load workers, started and understood;
+//! - `merge`: many workers as one;
 //! - `drive`: the loop from the start of load to its end;
 //! - `hear`: what the loop hears, and what it makes of it;
 //! - `fault`: one fault's way through a trial: probed, injected, probed, cleared, probed;
 //! - `roles`: who is what by the members' own accounts;
-//! - `recorder`: the files of the trial, in the trial's time.
+//! - `recorder`: the files of the trial, in the trial's time;
+//! - `judge`: whether the recorded operations are linearizable.
 
 mod attempt;
 mod deploy;
@@ -15,8 +17,10 @@ mod drive;
 mod error;
 mod fault;
 mod hear;
+mod judge;
 mod live;
 mod load;
+mod merge;
 mod recorder;
 mod roles;
 

@@ -12,7 +12,7 @@ use common::needs_root;
 use common::runs::{Lab, needs_program};
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use nix::sys::signal::Signal;
-use results::{EventKind, ProbeMoment, TrialDir, Validity};
+use results::{EventKind, HistoryVerdict, ProbeMoment, TrialDir, Validity};
 
 /// One line of a CSV file, by column.
 type Row = std::collections::HashMap<String, String>;
@@ -297,4 +297,41 @@ sweep:
         };
         assert!(bites, "{cell}: {probes:?}");
     }
+}
+
+#[test]
+fn two_client_nodes_load_together_and_their_history_is_judged() {
+    let lab = Lab::new("clients");
+    let run = lab.start(
+        "cluster: {local: {servers: 3, clients: 2, mode: plain}}
+targets: [{depfast-raft: {durability: memory}}]
+workload: {clients: 9, connections: 3, write: 50%, sample_keys: 20, keys: {uniform: {count: 20}}, exactly_once: true}
+phases: {warmup: 1s, baseline: 2s}
+",
+    );
+    let ended = run.end();
+    lab.assert_clean();
+    let trials = lab.results().trials().unwrap();
+    assert_eq!(trials.len(), 1, "{ended}");
+    let Some(HistoryVerdict::Linearizable { operations }) = trials[0].record().history else {
+        panic!("{:?} {ended}", trials[0].record());
+    };
+    assert!(operations > 100, "{operations}");
+
+    // The intervals of both workers are one; each second has its writes and its reads.
+    let intervals = trials[0].intervals().unwrap();
+    assert_eq!(intervals.len(), 6, "{intervals:?}");
+    let ok: u64 = intervals.iter().map(|row| row.ok).sum();
+    let history = fs::read_to_string(trials[0].path().join("history.jsonl")).unwrap();
+    let mut clients = BTreeSet::new();
+    let mut recorded = 0;
+    for line in history.lines() {
+        let operation: history::Operation = serde_json::from_str(line).unwrap();
+        clients.insert(operation.client);
+        recorded += 1;
+    }
+    // All keys are sampled; besides there are those in flight at the end and the reads after the load.
+    assert!(ok <= recorded && recorded <= ok + 100, "{ok} {recorded}");
+    let numbers = [0, 1, 2, 3, 4, 100_000, 100_001, 100_002, 100_003, u32::MAX];
+    assert_eq!(clients, BTreeSet::from(numbers));
 }

@@ -112,12 +112,9 @@ impl Group<'_> {
 }
 
 /// A load whose every operation is recorded.
-fn start_load(
-    servers: Vec<SocketAddr>,
-    length: Span,
-    out: &Path,
-) -> JoinHandle<Result<(), LoadError>> {
-    let job = LoadJob {
+fn job(servers: Vec<SocketAddr>, length: Span, exactly_once: bool) -> LoadJob {
+    LoadJob {
+        hold: false,
         driver: DriverKind::Resp,
         servers,
         workload: Workload {
@@ -126,6 +123,7 @@ fn start_load(
             write: Share::from_fraction(0.6).unwrap(),
             keys: Keys::Uniform { count: KEYS.into() },
             sample_keys: KEYS,
+            exactly_once,
             ..Workload::default()
         },
         seed: 7,
@@ -133,7 +131,10 @@ fn start_load(
             phase: Phase::Baseline,
             length,
         }],
-    };
+    }
+}
+
+fn start(job: LoadJob, out: &Path) -> JoinHandle<Result<(), LoadError>> {
     let out = File::create(out).unwrap();
     std::thread::spawn(move || workloads::run_worker(&job, out))
 }
@@ -169,7 +170,7 @@ fn no_acknowledged_write_is_lost() {
     let mut group = Group::start(&lab);
     group.leader();
     let out = lab.path().join("load.jsonl");
-    let load = start_load(group.clients(), Span::seconds(9), &out);
+    let load = start(job(group.clients(), Span::seconds(9), false), &out);
 
     let seed = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -227,5 +228,32 @@ fn no_acknowledged_write_is_lost() {
         "every key was written: {kept:?}"
     );
     operations.extend(kept);
+    assert_linearizable(&operations);
+}
+
+#[test]
+fn in_a_session_no_request_fails_while_the_leader_changes() {
+    let lab = Lab::new("once");
+    let mut group = Group::start(&lab);
+    group.leader();
+    let out = lab.path().join("load.jsonl");
+    let mut job = job(group.clients(), Span::seconds(6), true);
+    job.workload.timeout = PATIENCE.into();
+    let load = start(job, &out);
+    std::thread::sleep(Duration::from_millis(1500));
+    let leader = group.leader();
+    group.kill(leader);
+    load.join().unwrap().unwrap();
+
+    let (operations, _) = recorded(&out);
+    let totals = fs::read_to_string(&out).unwrap().lines().find_map(|line| {
+        match serde_json::from_str(line).unwrap() {
+            LoadReport::Done(totals) => Some(totals),
+            _ => None,
+        }
+    });
+    let totals = totals.unwrap();
+    println!("{totals:?}");
+    assert!(totals.ok > 100 && totals.errors.is_empty(), "{totals:?}");
     assert_linearizable(&operations);
 }

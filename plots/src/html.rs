@@ -177,7 +177,12 @@ fn reasons(analysis: &Analysis, labels: &[CellLabel]) -> Vec<(String, String)> {
         .flat_map(|(cell, label)| {
             let name = move |trials: String| format!("{}, {trials}", label.line());
             let reasons = cell.invalid_by_reason().into_iter();
-            reasons.map(move |(trials, reason)| (name(trials), reason))
+            let histories = cell
+                .doubtful_histories()
+                .map(|(trial, verdict)| (format!("trial {trial}"), format!("history {verdict}")));
+            reasons
+                .chain(histories)
+                .map(move |(trials, reason)| (name(trials), reason))
         })
         .collect()
 }

@@ -20,8 +20,8 @@ pub use disk::{IntervalRow, RunDir, TrialDir, TrialWriter};
 pub use environment::{Environment, Machine, NodeEnvironment, Program};
 pub use error::ResultsError;
 pub use record::{
-    ErrorKind, Event, EventKind, Interval, Latency, LatencyError, LoadStart, NodeSample, OpKind,
-    Parameters, PhaseSpan, ProbeMoment, ProbeReading, SampleScope, TrialRecord, TrialSetup,
-    TrialState, Validity,
+    ErrorKind, Event, EventKind, HistoryVerdict, Interval, Latency, LatencyError, LoadStart,
+    NodeSample, OpKind, Parameters, PhaseSpan, ProbeMoment, ProbeReading, SampleScope, TrialRecord,
+    TrialSetup, TrialState, Validity,
 };
 pub use tables::write_tables;

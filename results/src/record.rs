@@ -1,6 +1,7 @@
 //! What is recorded while a trial goes.
 
 mod event;
+mod history;
 mod interval;
 mod latency;
 mod probe;
@@ -8,6 +9,7 @@ mod sample;
 mod trial;
 
 pub use event::{Event, EventKind};
+pub use history::HistoryVerdict;
 pub use interval::{ErrorKind, Interval, OpKind};
 pub use latency::{Latency, LatencyError};
 pub use probe::{ProbeMoment, ProbeReading};

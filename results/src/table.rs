@@ -44,6 +44,10 @@ pub fn text(analysis: &Analysis) -> String {
             let line = format!("{}, {trials}  invalid: {reason}", cell.id);
             lines.push(Line::Text(line));
         }
+        for (trial, verdict) in cell.doubtful_histories() {
+            let line = format!("{}, trial {trial}  history {verdict}", cell.id);
+            lines.push(Line::Text(line));
+        }
     }
     let widths: Vec<usize> = (0..rows[0].len())
         .map(|column| {

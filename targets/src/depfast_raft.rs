@@ -93,6 +93,10 @@ impl Target for DepfastRaft {
         DriverKind::Resp
     }
 
+    fn has_sessions(&self) -> bool {
+        true
+    }
+
     fn roles(&self) -> &'static [Role] {
         &[Role::Leader, Role::Follower]
     }

@@ -38,6 +38,11 @@ pub trait Target {
     /// The protocol that its clients speak.
     fn driver(&self) -> DriverKind;
 
+    /// Whether its clients can have sessions, in which a request that is sent again takes effect once.
+    fn has_sessions(&self) -> bool {
+        false
+    }
+
     /// The roles that its members can report.
     fn roles(&self) -> &'static [Role];
 

@@ -169,6 +169,7 @@ fn run_redis_benchmark(plan: ComparisonPlan, server: SocketAddr, requests: u64) 
 
 fn run_ours(plan: ComparisonPlan, server: SocketAddr) -> Result<f64, LoadError> {
     let job = LoadJob {
+        hold: false,
         driver: DriverKind::Resp,
         servers: vec![server],
         workload: Workload {

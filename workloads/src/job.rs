@@ -14,6 +14,8 @@ use crate::spec::Workload;
 pub enum DriverKind {
     /// Redis: `SET` and `GET`, following `-MOVED`.
     Resp,
+    /// Redis, in sessions, every request to both members that order them side by side: `DF.DO` to Copilot's pilots.
+    Pilots,
     /// etcd version 3: `Put` and a linearizable `Range` of one key, over gRPC.
     Etcd,
 }
@@ -32,6 +34,10 @@ pub struct LoadJob {
     pub seed: u64,
     /// The phases in their order; the load ends with the last.
     pub cuts: Vec<PhaseCut>,
+    /// Whether the load starts only when the worker gets the signal SIGUSR1, after it has reported that it is ready: so
+    /// several workers start together.
+    #[serde(default)]
+    pub hold: bool,
 }
 
 /// A phase and its length.

@@ -53,7 +53,9 @@ pub struct ReadBackError {
 /// Without servers.
 pub fn read_back(wanted: ReadBack<'_>) -> Result<Vec<Operation>, ReadBackError> {
     match wanted.driver {
-        DriverKind::Resp => read_all(wanted, redis::Reader::new(wanted.servers)),
+        DriverKind::Resp | DriverKind::Pilots => {
+            read_all(wanted, redis::Reader::new(wanted.servers))
+        }
         #[cfg(feature = "etcd")]
         DriverKind::Etcd => match crate::etcd::Reader::new(wanted.servers) {
             Ok(reader) => read_all(wanted, reader),

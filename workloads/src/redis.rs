@@ -10,6 +10,7 @@ mod link;
 mod pipeline;
 mod poller;
 mod reader;
+pub(crate) mod session;
 mod start;
 
 pub(crate) use driver::run;

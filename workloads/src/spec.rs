@@ -40,6 +40,9 @@ pub struct Workload {
     pub mode: Mode,
     /// How long a request may take, at most 60s; then it counts as an error and its outcome as unknown.
     pub timeout: Span,
+    /// Writes take effect once: they are sent again, in a session, until they are answered or `timeout` is over. Only the
+    /// built-in systems have sessions; Copilot's clients always use them.
+    pub exactly_once: bool,
     /// On that many of the keys every operation is recorded, and their values are read once more at the end, to be
     /// checked for linearizability. Needs values of at least 16B.
     pub sample_keys: u32,
@@ -55,6 +58,7 @@ impl Default for Workload {
             keys: Keys::default(),
             mode: Mode::default(),
             timeout: Span::seconds(5),
+            exactly_once: false,
             sample_keys: 0,
         }
     }

@@ -2,9 +2,12 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use nix::sys::signal::{SigSet, Signal};
+
 use crate::job::{DriverKind, LoadJob};
 use crate::load::Reporter;
 use crate::redis;
+use crate::redis::session::Via;
 use crate::report::LoadReport;
 
 /// Why a load could not be made.
@@ -39,6 +42,10 @@ pub enum LoadError {
 /// # Errors
 /// What kept it from starting or going on; that was reported to `out`, too.
 pub fn run_worker(job: &LoadJob, out: impl Write + Send + 'static) -> Result<(), LoadError> {
+    if job.hold {
+        // Before there is another thread that could take it.
+        start_signal().thread_block().map_err(io::Error::from)?;
+    }
     let reporter = Rc::new(Reporter::start(out));
     let result = drive(job, &reporter);
     if let Err(error) = &result {
@@ -49,12 +56,21 @@ pub fn run_worker(job: &LoadJob, out: impl Write + Send + 'static) -> Result<(),
     result
 }
 
+/// The signal that lets held workers start.
+pub(crate) fn start_signal() -> SigSet {
+    SigSet::from(Signal::SIGUSR1)
+}
+
 fn drive(job: &LoadJob, reporter: &Rc<Reporter>) -> Result<(), LoadError> {
     if job.servers.is_empty() {
         return Err(LoadError::NoServers);
     }
     match job.driver {
+        DriverKind::Resp if job.workload.exactly_once => {
+            redis::session::run(job, Via::Leader, reporter)
+        }
         DriverKind::Resp => redis::run(job, reporter),
+        DriverKind::Pilots => redis::session::run(job, Via::Pilots, reporter),
         #[cfg(feature = "etcd")]
         DriverKind::Etcd => crate::etcd::run(job, reporter),
         #[cfg(not(feature = "etcd"))]

@@ -46,6 +46,9 @@ pub(super) struct Load {
     /// How long a request may take.
     #[arg(long, default_value_t = Workload::default().timeout)]
     timeout: Span,
+    /// Writes take effect once: they are sent again, in a session, until they are answered. Built-in systems only.
+    #[arg(long)]
+    exactly_once: bool,
     /// How long before anything counts.
     #[arg(long, default_value = "1s")]
     warmup: Span,
@@ -61,6 +64,8 @@ pub(super) struct Load {
 enum Driver {
     /// Redis, alone or as a cluster with `-MOVED`.
     Resp,
+    /// DepFast-Copilot: in sessions, every request to both pilots.
+    Pilots,
     /// etcd version 3.
     Etcd,
 }
@@ -70,8 +75,10 @@ impl Load {
         let workload = self.workload()?;
         let cuts = [(Phase::Warmup, self.warmup), (Phase::Baseline, self.length)];
         let job = LoadJob {
+            hold: false,
             driver: match self.driver {
                 Driver::Resp => DriverKind::Resp,
+                Driver::Pilots => DriverKind::Pilots,
                 Driver::Etcd => DriverKind::Etcd,
             },
             servers: self.addresses()?,
@@ -103,6 +110,7 @@ impl Load {
             keys: Keys::Uniform { count: self.keys },
             mode,
             timeout: self.timeout,
+            exactly_once: self.exactly_once,
             ..Workload::default()
         };
         let mut problems = Problems::default();

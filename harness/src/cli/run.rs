@@ -57,6 +57,7 @@ impl Run {
         })?;
         Ok(match finished.verdict {
             Verdict::Pass => Exit::Pass,
+            Verdict::Fail => Exit::AssertionFailed,
             Verdict::Inconclusive => Exit::Inconclusive,
         })
     }

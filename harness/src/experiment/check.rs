@@ -7,9 +7,9 @@ use targets::Target;
 use vocab::ids::{NodeName, Phase, Role};
 use vocab::problem::{FieldPath, Problems, nearest};
 use vocab::units::Span;
+use workloads::DriverKind;
 
 use super::Spec;
-use crate::cluster::spec::ClusterSpec;
 
 /// Checks the experiment for one of its targets.
 pub(super) fn check(spec: &Spec, target: usize, problems: &mut Problems) {
@@ -29,6 +29,18 @@ pub(super) fn check(spec: &Spec, target: usize, problems: &mut Problems) {
         place(spec, &fault.on, &members, &at.key("on"), problems);
     }
     majority(spec, &members, problems);
+    sessions(spec, members.target, problems);
+}
+
+fn sessions(spec: &Spec, target: &dyn Target, problems: &mut Problems) {
+    let has_them = target.has_sessions() || target.driver() == DriverKind::Pilots;
+    if spec.workload.exactly_once && !has_them {
+        problems.add_with_help(
+            FieldPath::root().key("workload").key("exactly_once"),
+            format!("`{}` has no sessions", target.name()),
+            "only with the built-in systems can a request be sent again and take effect once",
+        );
+    }
 }
 
 /// The members of a target on the cluster: its first servers.
@@ -52,19 +64,21 @@ impl Members<'_> {
     }
 }
 
+/// Every client node has a part of the load.
 fn clients(spec: &Spec, problems: &mut Problems) {
-    let ClusterSpec::Local(local) = &spec.cluster else {
-        return;
-    };
-    if local.clients.get() > 1 {
-        problems.add_with_help(
-            FieldPath::root().key("cluster").key("local").key("clients"),
-            format!(
-                "{} client nodes, but one drives all load so far",
-                local.clients
-            ),
-            "raise `workload.clients` and `workload.connections` for more load",
-        );
+    let nodes = spec.cluster.clients();
+    let workload = &spec.workload;
+    for (key, number) in [
+        ("clients", workload.clients),
+        ("connections", workload.connections),
+    ] {
+        if (number.get() as usize) < nodes {
+            problems.add_with_help(
+                FieldPath::root().key("workload").key(key),
+                format!("{number} {key} cannot be dealt out to {nodes} client nodes"),
+                format!("every client node needs at least one: raise `{key}`"),
+            );
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fs;
 
 use results::stats::{Analysis, TrialAnalysis};
-use results::{ResultsError, RunDir};
+use results::{HistoryVerdict, ResultsError, RunDir};
 use serde::Serialize;
 use vocab::ids::TrialId;
 
@@ -12,9 +12,11 @@ use crate::plan::Plan;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Every trial is valid.
+    /// Every trial is valid, and no recorded history speaks against the target.
     Pass,
-    /// Some trials are invalid, or were not run yet.
+    /// A recorded history is not linearizable: the target has lost or made up something.
+    Fail,
+    /// Some trials are invalid, or were not run yet, or their histories could not be decided.
     Inconclusive,
 }
 
@@ -25,6 +27,16 @@ struct Grounds<'a> {
     planned: usize,
     valid: usize,
     invalid: Vec<Objection<'a>>,
+    /// Histories that are not linearizable, or not decided.
+    histories: Vec<Doubt<'a>>,
+}
+
+/// What is wrong with the history of a trial.
+#[derive(Debug, Serialize)]
+struct Doubt<'a> {
+    #[serde(flatten)]
+    trial: &'a TrialId,
+    history: &'a HistoryVerdict,
 }
 
 /// Why a trial does not count.
@@ -57,7 +69,11 @@ impl<'a> Grounds<'a> {
                 |_| trials().count(),
                 |experiment| Plan::of(&experiment).trials.len(),
             );
-        let verdict = if valid == planned {
+        let histories: Vec<_> = trials().filter_map(Doubt::of).collect();
+        let violated = |one: &Doubt<'_>| matches!(one.history, HistoryVerdict::Violated { .. });
+        let verdict = if histories.iter().any(violated) {
+            Verdict::Fail
+        } else if valid == planned && histories.is_empty() {
             Verdict::Pass
         } else {
             Verdict::Inconclusive
@@ -67,7 +83,19 @@ impl<'a> Grounds<'a> {
             planned,
             valid,
             invalid: trials().filter_map(Objection::of).collect(),
+            histories,
         }
+    }
+}
+
+impl<'a> Doubt<'a> {
+    fn of(trial: &'a TrialAnalysis) -> Option<Doubt<'a>> {
+        let history = trial.record.history.as_ref()?;
+        let fine = matches!(history, HistoryVerdict::Linearizable { .. });
+        (!fine).then_some(Doubt {
+            trial: &trial.record.setup.id,
+            history,
+        })
     }
 }
 

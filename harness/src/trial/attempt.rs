@@ -8,6 +8,7 @@ use super::live::Live;
 use super::load;
 use super::recorder::Recorder;
 use super::roles::Roles;
+use crate::cluster::spec::ClusterSpec;
 use crate::cluster::{Cluster, Node, NodeError};
 use crate::experiment::Cell;
 use crate::run::Afterwards;
@@ -49,6 +50,13 @@ pub async fn run(
         },
     };
     clear_all(&standing).await;
+    let clients = trial.cell.cluster.clients();
+    if clients > 1 && matches!(trial.cell.cluster, ClusterSpec::Ssh(_)) {
+        // Clocks of different machines are known to within a round trip, an operation may take less.
+        recorder.cannot_judge("the client nodes have clocks of their own; use one client node");
+    }
+    live(Live::Doing("checking the history"));
+    recorder.judge().await?;
     if let Validity::Invalid { reason } = &validity {
         let (at, event) = Recorder::event_now(EventKind::Warning);
         recorder.event(at, event.saying(reason))?;
@@ -93,15 +101,15 @@ async fn attempt(
     driven
 }
 
-/// Starts the load, drives it to its end, and ends the worker whatever happened.
+/// Starts the load, drives it to its end, and ends the workers whatever happened.
 async fn under_load(
     trial: &Trial<'_>,
     mut parties: Parties<'_>,
 ) -> Result<Vec<String>, TrialError> {
     (parties.live)(Live::Doing("connecting clients"));
-    let (mut job, start) = load::start(trial, parties.deployment).await?;
+    let (mut load, start) = load::start(trial, parties.deployment).await?;
     parties.recorder.load_started(start)?;
-    let driven = drive(trial, &mut parties, &mut job, start).await;
+    let driven = drive(trial, &mut parties, &mut load, start).await;
     if let Err(error) = &driven {
         let recorder = parties.recorder;
         // However it was found out.
@@ -109,11 +117,10 @@ async fn under_load(
             let (at, event) = Recorder::event_now(EventKind::AgentLost);
             recorder.event(at, event.on(node.clone()).saying(reason))?;
         }
-        let worker = job.process().clone();
-        // Output that nobody takes would keep the answers of its node waiting.
-        drop(job);
-        deploy::stop(&worker).await;
-        deploy::fetch_logs(worker.node(), worker.name(), recorder.files()).await;
+        for worker in load.into_processes() {
+            deploy::stop(&worker).await;
+            deploy::fetch_logs(worker.node(), worker.name(), recorder.files()).await;
+        }
     }
     driven
 }

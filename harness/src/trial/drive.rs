@@ -16,11 +16,11 @@ use super::error::TrialError;
 use super::fault::{Accounts, Course, Standing};
 use super::hear::Hearing;
 use super::live::Live;
-use super::load;
+use super::load::Load;
 use super::recorder::Recorder;
 use super::roles::Roles;
 use crate::agent::clock;
-use crate::cluster::{ClusterEvent, Job};
+use crate::cluster::ClusterEvent;
 use crate::experiment::Window;
 
 /// How long after the end of the last phase the worker must have said that it is done.
@@ -43,7 +43,7 @@ pub(super) struct Parties<'a> {
 pub(super) async fn drive(
     trial: &Trial<'_>,
     parties: &mut Parties<'_>,
-    job: &mut Job,
+    load: &mut Load,
     start: LoadStart,
 ) -> Result<Vec<String>, TrialError> {
     let Parties {
@@ -58,7 +58,6 @@ pub(super) async fn drive(
     let zero = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
     let (news, mut heard) = mpsc::unbounded_channel();
     let names = deployment.names();
-    let client = job.process().node().clone();
     let (accounts, watched) = watch::channel::<Accounts>(roles.accounts(&names));
     let mut courses: FuturesUnordered<_> = trial
         .cell
@@ -86,7 +85,6 @@ pub(super) async fn drive(
         roles,
         accounts,
         names: &names,
-        client: &client,
         objections: Vec::new(),
     };
     hearing.event(start.monotonic, EventKind::LoadStarted, |event| event)?;
@@ -102,10 +100,7 @@ pub(super) async fn drive(
     while !done || !courses.is_empty() {
         let next_moment = moments.peek().map_or(deadline, |(at, _)| *at);
         tokio::select! {
-            line = job.next_line(), if !done => match line {
-                Some(line) => done = hearing.report(&line)?,
-                None => return Err(load::ended(job).await),
-            },
+            report = load.next(), if !done => done = hearing.report(report?)?,
             Some((fault, outcome)) = courses.next() => {
                 outcome.map_err(|reason| TrialError::Fault { fault, reason })?;
             }

@@ -11,12 +11,11 @@ use super::deploy::Deployment;
 use super::error::TrialError;
 use super::fault::{Accounts, News, What};
 use super::live::Live;
-use super::load;
 use super::recorder::Recorder;
 use super::roles::Roles;
 use crate::agent::clock;
 use crate::agent::wire::ExitCause;
-use crate::cluster::{ClusterEvent, Node, NodeError, NodeEvent};
+use crate::cluster::{ClusterEvent, NodeError, NodeEvent};
 use crate::experiment::Window;
 
 /// What the loop knows and whom it tells.
@@ -26,24 +25,20 @@ pub(super) struct Hearing<'a> {
     pub(super) roles: &'a mut Roles,
     pub(super) accounts: watch::Sender<Accounts>,
     pub(super) names: &'a [NodeName],
-    /// Whose clock the worker tells times by.
-    pub(super) client: &'a Node,
     /// What speaks against the numbers of the trial.
     pub(super) objections: Vec<String>,
 }
 
 impl Hearing<'_> {
-    /// Takes a line of the worker; true when it was the last.
-    pub(super) fn report(&mut self, line: &str) -> Result<bool, TrialError> {
-        match load::parse(line)? {
+    /// Takes what the load has to say; true when it was the last.
+    pub(super) fn report(&mut self, report: LoadReport) -> Result<bool, TrialError> {
+        match report {
             LoadReport::Interval(interval) => {
                 self.interval(&interval)?;
             }
             LoadReport::Notice(notice) => self.notice(&notice)?,
             LoadReport::Operation(operation) => {
-                let line = serde_json::to_string(&operation)
-                    .map_err(|error| TrialError::Load(error.to_string()))?;
-                self.recorder.files().history(&line)?;
+                self.recorder.operation(operation)?;
             }
             LoadReport::Done(totals) => {
                 if totals.ok == 0 {
@@ -68,8 +63,7 @@ impl Hearing<'_> {
             NoticeKind::WorkerBusy | NoticeKind::ReadBackFailed => EventKind::Warning,
             NoticeKind::Redirected | NoticeKind::ConnectionLost => EventKind::ClientNotice,
         };
-        let at = self.client.local_time(notice.at);
-        self.event(at, kind, |event| event.saying(&notice.detail))
+        self.event(notice.at, kind, |event| event.saying(&notice.detail))
     }
 
     pub(super) fn phase(&mut self, phase: Phase) -> Result<(), TrialError> {

@@ -1,8 +1,10 @@
 //! Puts what happens in a trial into its files, in the trial's own time.
 
+use history::Operation;
 use results::{Event, EventKind, LoadStart, ResultsError, TrialWriter};
 use vocab::time::{Monotonic, TrialTime, Wall};
 
+use super::judge::History;
 use crate::agent::clock;
 
 /// The files of a trial, and the clock that its times refer to.
@@ -11,6 +13,7 @@ pub(crate) struct Recorder {
     zero: Option<LoadStart>,
     /// Events from before load started, whose time in the trial is not known until it does.
     early: Vec<(Monotonic, Event)>,
+    history: History,
 }
 
 impl Recorder {
@@ -19,6 +22,28 @@ impl Recorder {
             writer,
             zero: None,
             early: Vec::new(),
+            history: History::default(),
+        }
+    }
+
+    /// Records an operation on a sampled key.
+    pub(crate) fn operation(&mut self, operation: Operation) -> Result<(), ResultsError> {
+        let line = serde_json::to_string(&operation).expect("an operation is plain values");
+        self.writer.history(&line)?;
+        self.history.add(operation);
+        Ok(())
+    }
+
+    /// Notes why the recorded operations cannot be judged.
+    pub(crate) fn cannot_judge(&mut self, reason: &str) {
+        self.history.hinder(reason.to_owned());
+    }
+
+    /// Judges the operations recorded so far, on another thread; does nothing if there are none.
+    pub(crate) async fn judge(&mut self) -> Result<(), ResultsError> {
+        match std::mem::take(&mut self.history).judge().await {
+            Some(verdict) => self.writer.judged(verdict),
+            None => Ok(()),
         }
     }
 

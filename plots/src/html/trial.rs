@@ -75,6 +75,9 @@ fn facts(trial: &TrialAnalysis) -> Vec<(&'static str, String)> {
     let effects = &trial.effects;
     let seconds = |span: Span| format!("{:.2} s", span.as_secs_f64());
     let mut facts = Vec::new();
+    if let Some(verdict) = &trial.record.history {
+        facts.push(("history", verdict.to_string()));
+    }
     if let Some(lost) = effects.degradation {
         facts.push((
             "throughput lost to the fault",

@@ -12,8 +12,8 @@ use super::rows::IntervalRow;
 use super::whole_file::{read_json, write_json};
 use crate::error::ResultsError;
 use crate::record::{
-    Event, Interval, LoadStart, NodeSample, ProbeReading, TrialRecord, TrialSetup, TrialState,
-    Validity,
+    Event, HistoryVerdict, Interval, LoadStart, NodeSample, ProbeReading, TrialRecord, TrialSetup,
+    TrialState, Validity,
 };
 
 /// Writes a trial's files while it goes.
@@ -56,6 +56,7 @@ impl TrialWriter {
             setup,
             began,
             load: None,
+            history: None,
             state: TrialState::Incomplete,
         };
         write_json(&record_path, &record)?;
@@ -79,6 +80,15 @@ impl TrialWriter {
     /// When `trial.json` cannot be replaced.
     pub fn load_started(&mut self, start: LoadStart) -> Result<(), ResultsError> {
         self.record.load = Some(start);
+        self.write_record()
+    }
+
+    /// Notes what the history says of the target.
+    ///
+    /// # Errors
+    /// When `trial.json` cannot be replaced.
+    pub fn judged(&mut self, verdict: HistoryVerdict) -> Result<(), ResultsError> {
+        self.record.history = Some(verdict);
         self.write_record()
     }
 

@@ -5,6 +5,8 @@ use vocab::ids::{Phase, TrialId};
 use vocab::time::{Monotonic, TrialTime, Wall};
 use vocab::units::Span;
 
+use super::HistoryVerdict;
+
 /// What a cell sets differently from the file: field path and value, in the order of the sweep.
 pub type Parameters = serde_json::Map<String, serde_json::Value>;
 
@@ -130,6 +132,9 @@ pub struct TrialRecord {
     pub began: Wall,
     /// When load started, once it has.
     pub load: Option<LoadStart>,
+    /// What its recorded operations say of the target, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryVerdict>,
     /// How far it got.
     pub state: TrialState,
 }

@@ -5,7 +5,7 @@ use super::bootstrap::Ratio;
 use super::paired::Tolerance;
 use super::phase::{Ops, PhaseSummary, Quantiles};
 use super::spread::Spread;
-use crate::record::{Parameters, TrialSetup};
+use crate::record::{HistoryVerdict, Parameters, TrialSetup};
 
 /// All trials of a cell.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +77,15 @@ impl CellAnalysis {
     pub fn phase(&self, phase: Phase) -> Option<&CellPhase> {
         let mut all = self.phases.iter().filter(|one| one.ops == Ops::All);
         all.find(|one| one.phase == phase)
+    }
+
+    /// The trials whose histories are not linearizable, or not decided: their numbers and what was found.
+    pub fn doubtful_histories(&self) -> impl Iterator<Item = (u32, &HistoryVerdict)> {
+        self.trials.iter().filter_map(|trial| {
+            let verdict = trial.record.history.as_ref()?;
+            let fine = matches!(verdict, HistoryVerdict::Linearizable { .. });
+            (!fine).then_some((trial.record.setup.id.number, verdict))
+        })
     }
 
     /// Why trials do not count, as words and reason: `trials 1, 3`, `an agent was lost`.

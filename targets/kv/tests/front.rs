@@ -336,3 +336,15 @@ fn what_is_beyond_a_limit_is_refused_with_the_limit() {
     }
     assert_eq!(server.held(), 0);
 }
+
+#[test]
+fn waits_and_alerts_are_told_as_json() {
+    let server = Server::start(Limits::default());
+    let (_stream, received) = server.connect("DF.TRACE\r\nDF.ALERTS\r\n");
+    let received = received.borrow();
+    assert!(received.contains("\"nodes\":"), "{received}");
+    assert!(
+        received.ends_with(",\"total\":0,\"alerts\":[]}\r\n"),
+        "{received}"
+    );
+}

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::job::LoadJob;
 use crate::read_back::{ReadBack, read_back};
 use crate::report::{LoadNotice, LoadReport, LoadTotals, NoticeKind};
+use crate::worker::start_signal;
 
 /// How long reading the sampled keys back may take: longer than an election.
 const READ_BACK_PATIENCE: Duration = Duration::from_secs(10);
@@ -43,8 +44,12 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Starts the load's time and reports that.
+    /// Starts the load's time, when the worker is told to if it is held, and reports that.
     pub(crate) fn start(job: &LoadJob, reporter: Rc<Reporter>) -> Recorder {
+        if job.hold {
+            // It can only fail when the set of signals is not valid.
+            let _started = start_signal().wait();
+        }
         let start = clock::now();
         reporter.send(LoadReport::Started {
             at: start,

@@ -19,7 +19,7 @@ use crate::worker::LoadError;
 /// How often connections are looked after: made again, given up, their pauses ended.
 pub(super) const CARE: Duration = Duration::from_millis(5);
 
-const READ_BYTES: usize = 64 << 10;
+pub(super) const READ_BYTES: usize = 64 << 10;
 
 /// Makes the load of `job` until it is over.
 pub(crate) fn run(job: &LoadJob, reporter: &Rc<Reporter>) -> Result<(), LoadError> {

@@ -15,7 +15,7 @@ use crate::job::LoadJob;
 use crate::worker::LoadError;
 
 /// How long the first connections may take.
-const START_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const START_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The connections, with the clients dealt out to them.
 pub(super) fn connections(job: &LoadJob) -> Vec<Connection> {

@@ -89,6 +89,7 @@ pub(crate) fn free_address() -> SocketAddr {
 
 pub(crate) fn job(driver: DriverKind, servers: &[SocketAddr], workload: Workload) -> LoadJob {
     LoadJob {
+        hold: false,
         driver,
         servers: servers.to_vec(),
         workload,

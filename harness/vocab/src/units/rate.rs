@@ -15,6 +15,16 @@ impl Rate {
     pub fn per_second(self) -> f64 {
         self.0
     }
+
+    /// An equal part of it.
+    ///
+    /// # Panics
+    /// When there are to be no parts.
+    #[must_use]
+    pub fn divided_by(self, parts: u32) -> Rate {
+        assert!(parts > 0, "a rate has at least one part");
+        Rate(self.0 / f64::from(parts))
+    }
 }
 
 impl FromStr for Rate {

@@ -16,6 +16,7 @@ mod client;
 mod group;
 mod python;
 mod rust;
+mod sessions;
 mod tools;
 
 /// Not a test of its own: the other tests start this executable again to be a replica.

@@ -133,3 +133,24 @@ pub(super) fn transfer(call: Call<'_>) -> Done {
     }
     Done::Continue
 }
+
+/// `DF.TRACE`: this node's part of the slowness propagation graph, as JSON.
+pub(super) fn trace(call: Call<'_>) -> Done {
+    let text = call.connection.front().env.trace().export();
+    call.ticket.answer(|out| encode::bulk(out, text.as_bytes()));
+    Done::Continue
+}
+
+/// `DF.ALERTS`: what the detectors of this node have found, as JSON, and its clock now, by which alerts are dated.
+pub(super) fn alerts(call: Call<'_>) -> Done {
+    let env = &call.connection.front().env;
+    let alerts = env.alerts();
+    let text = format!(
+        "{{\"now\":{},\"total\":{},\"alerts\":{}}}",
+        env.now().as_nanos(),
+        alerts.total(),
+        alerts.export()
+    );
+    call.ticket.answer(|out| encode::bulk(out, text.as_bytes()));
+    Done::Continue
+}

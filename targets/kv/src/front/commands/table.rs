@@ -98,9 +98,11 @@ commands! {
     "DECR" 2 ONE WRITE "string" Data(data::decrement), "Subtracts one from a number";
     "DECRBY" 3 ONE WRITE "string" Data(data::decrement_by), "Subtracts from a number";
     "DEL" -2 ALL REMOVE "generic" Data(data::delete), "Removes keys";
+    "DF.ALERTS" 1 NONE HERE "depfast" Local(own::alerts), "Tells what the detectors have found";
     "DF.DO" -3 NONE WRITE "depfast" Local(own::perform), "Does a command of this session at most once";
     "DF.MEMBER" -2 NONE HERE "depfast" Local(own::member), "Lists, adds and removes members of the group";
     "DF.SESSION" -2 NONE HERE "depfast" Local(own::session), "Opens a session and binds this connection to it";
+    "DF.TRACE" 1 NONE HERE "depfast" Local(own::trace), "Tells whom this replica waits for";
     "DF.TRANSFER" -1 NONE HERE "depfast" Local(own::transfer), "Has another member lead";
     "ECHO" 2 NONE HERE "connection" Local(connection::echo), "Answers its argument";
     "EXISTS" -2 ALL READ "generic" Data(data::exists), "Counts those of the keys that exist";
