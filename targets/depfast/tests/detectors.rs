@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use depfast::detect::{
-    Alert, CpuDetector, CpuTimes, Finding, Monitor, Observation, StallDetector, WaitDetector,
+    Alert, CpuDetector, CpuTimes, Detector, Finding, Monitor, Observation, StallDetector,
+    WaitDetector,
 };
 use depfast::sim::Sim;
 use depfast::{Env, NodeId, QuorumEvent, ValueEvent, Verdict, real};
@@ -50,6 +51,29 @@ fn a_worker_that_is_kept_from_running_again_and_again_is_noticed() {
     assert_eq!((alert.detector.as_str(), alert.threshold), ("cpu", 0.5));
     assert!((alert.measured - 0.3).abs() < 1e-9, "{alert}");
     assert_eq!(cpu_alerts(&[0.1; 9]).len(), 3);
+}
+
+#[test]
+fn a_worker_that_wants_little_misses_little() {
+    let env = Sim::new(1).env();
+    let seen = |awake: Duration| {
+        let times = CpuTimes {
+            running: PERIOD / 100,
+            awake,
+            queued: Duration::ZERO,
+        };
+        let mut detector = CpuDetector::new(0.5, 1);
+        let trace = env.trace();
+        let observation = Observation {
+            now: env.now(),
+            window: PERIOD,
+            cpu: times,
+            resident: 0,
+            trace: &trace,
+        };
+        detector.observe(&observation).len()
+    };
+    assert_eq!((seen(PERIOD / 5), seen(PERIOD / 2)), (0, 1));
 }
 
 #[test]

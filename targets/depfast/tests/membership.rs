@@ -72,6 +72,8 @@ async fn come_and_go(env: Env, old_address: String, new_address: String) {
     assert_eq!(call(&env, &old, NEW).await.unwrap(), "hello");
 
     let unanswered = old.call(NEW, 1, Vec::new());
+    old.add_peer(NEW, &new_address);
+    assert_eq!(unanswered.error(), None, "it is a peer already");
     old.remove_peer(NEW);
     assert_eq!(unanswered.wait("echo").await, Err(RpcError::Disconnected));
     assert_eq!(

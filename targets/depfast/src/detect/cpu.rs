@@ -56,7 +56,7 @@ impl std::ops::Add for CpuTimes {
     }
 }
 
-/// Alerts when the worker thread repeatedly gets less of a CPU than `share` of what it wants.
+/// Alerts when the worker thread repeatedly gets less than `share` of the CPU time that it wants, and wants much.
 ///
 /// A worker of this framework never blocks while it is awake, so it should run all that time. If it does not, the CPU is
 /// slow, throttled or contended, or memory is short. That may be healthy on a shared machine: `share` says how much is.
@@ -64,12 +64,11 @@ impl std::ops::Add for CpuTimes {
 pub struct CpuDetector {
     share: f64,
     patience: u32,
-    gathered: CpuTimes,
     strikes: Strikes,
 }
 
-/// So much has to be wanted before the share that was got is judged: below it a single preemption would decide.
-const JUDGED: Duration = Duration::from_millis(20);
+/// The part of an observation that must have been wanted: what a node that has little to do loses, nobody misses.
+const WANTED: f64 = 0.3;
 
 impl CpuDetector {
     /// Alerts at every `patience` bad observations in a row; one is bad when less than `share` was got.
@@ -77,7 +76,6 @@ impl CpuDetector {
         Self {
             share,
             patience,
-            gathered: CpuTimes::default(),
             strikes: Strikes::default(),
         }
     }
@@ -96,12 +94,9 @@ impl Detector for CpuDetector {
     }
 
     fn observe(&mut self, seen: &Observation<'_>) -> Vec<Finding> {
-        self.gathered = self.gathered + seen.cpu;
-        if self.gathered.wanted() < JUDGED {
-            return Vec::new();
-        }
-        let got = std::mem::take(&mut self.gathered).share().unwrap_or(1.0);
-        let alert = self.strikes.count(got < self.share, self.patience);
+        let got = seen.cpu.share().unwrap_or(1.0);
+        let bad = got < self.share && seen.cpu.wanted() > seen.window.mul_f64(WANTED);
+        let alert = self.strikes.count(bad, self.patience);
         let finding = Finding {
             label: "share of the CPU time that the worker thread wanted".to_owned(),
             measured: got,

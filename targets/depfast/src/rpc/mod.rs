@@ -8,7 +8,6 @@ mod frame;
 mod pending;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -87,7 +86,7 @@ struct Inner {
     env: Env,
     me: NodeId,
     transport: RefCell<Option<Rc<dyn Transport>>>,
-    peers: RefCell<BTreeSet<NodeId>>,
+    peers: RefCell<Addresses>,
     pending: RefCell<Pending>,
     service: RefCell<Option<Rc<dyn Service>>>,
 }
@@ -103,7 +102,7 @@ impl Rpc {
             env: env.clone(),
             me: endpoint.me,
             transport: RefCell::new(None),
-            peers: RefCell::new(endpoint.peers.keys().copied().collect()),
+            peers: RefCell::new(endpoint.peers.clone()),
             pending: RefCell::default(),
             service: RefCell::new(None),
         });
@@ -121,15 +120,19 @@ impl Rpc {
 
     /// Those that can be called.
     pub fn peers(&self) -> Vec<NodeId> {
-        self.0.peers.borrow().iter().copied().collect()
+        self.0.peers.borrow().keys().copied().collect()
     }
 
-    /// Makes `id`, which listens at `address`, a peer that can be called; it may have been one at another address.
+    /// Makes `id`, which listens at `address`, a peer that can be called; it may have been one at another address. Nothing
+    /// happens if it is one at this address.
     ///
     /// A node need not be a peer to call this one and to be answered: in a group that changes, some know of a new member
     /// before others do.
     pub fn add_peer(&self, id: NodeId, address: &str) {
-        self.0.peers.borrow_mut().insert(id);
+        let known = self.0.peers.borrow_mut().insert(id, address.to_owned());
+        if known.is_some_and(|known| known == address) {
+            return;
+        }
         self.0.name_members();
         if let Some(transport) = &*self.0.transport.borrow() {
             transport.add_peer(id, address.to_owned());
@@ -204,7 +207,7 @@ impl Inner {
         method: u8,
         body: Vec<Bytes>,
     ) -> Result<(Completion<RpcResult>, u64), RpcError> {
-        if !self.peers.borrow().contains(&to) {
+        if !self.peers.borrow().contains_key(&to) {
             return Err(RpcError::Disconnected);
         }
         let (id, completion, surplus) = self.pending.borrow_mut().open(to);
@@ -226,7 +229,7 @@ impl Inner {
     }
 
     fn name_members(&self) {
-        let peers = self.peers.borrow().clone();
+        let peers = self.peers.borrow().keys().copied().collect();
         self.env.trace().set_members(self.me, peers);
     }
 
