@@ -3,6 +3,7 @@
 //! A target says what to start on a node, how to tell that a member is ready and what role it has, which driver
 //! speaks to it, and which of its constants belong into the results.
 
+mod depfast_copilot;
 mod depfast_raft;
 mod etcd;
 mod layout;
@@ -10,6 +11,7 @@ mod redis;
 mod spec;
 mod status;
 
+pub use depfast_copilot::DepfastCopilot;
 pub use depfast_raft::DepfastRaft;
 pub use etcd::Etcd;
 pub use layout::{Layout, MemberAddress, MemberPlan};

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocab::problem::{FieldPath, Problems, Validate};
 
-use crate::{DepfastRaft, Etcd, Redis, Target};
+use crate::{DepfastCopilot, DepfastRaft, Etcd, Redis, Target};
 
 /// A system under test and its settings, as written in the experiment file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -12,6 +12,8 @@ use crate::{DepfastRaft, Etcd, Redis, Target};
 pub enum TargetSpec {
     /// DepFast-Raft, built in.
     DepfastRaft(DepfastRaft),
+    /// DepFast-Copilot, built in.
+    DepfastCopilot(DepfastCopilot),
     /// etcd v3.
     Etcd(Etcd),
     /// One unreplicated Redis: the upper bound of what the machine and the client can do.
@@ -23,6 +25,7 @@ impl TargetSpec {
     pub fn all() -> Vec<TargetSpec> {
         vec![
             TargetSpec::DepfastRaft(DepfastRaft::default()),
+            TargetSpec::DepfastCopilot(DepfastCopilot::default()),
             TargetSpec::Etcd(Etcd::default()),
             TargetSpec::Redis(Redis::default()),
         ]
@@ -32,6 +35,7 @@ impl TargetSpec {
     pub fn target(&self) -> &dyn Target {
         match self {
             TargetSpec::DepfastRaft(target) => target,
+            TargetSpec::DepfastCopilot(target) => target,
             TargetSpec::Etcd(target) => target,
             TargetSpec::Redis(target) => target,
         }
@@ -42,6 +46,9 @@ impl Validate for TargetSpec {
     fn validate(&self, at: &FieldPath, problems: &mut Problems) {
         match self {
             TargetSpec::DepfastRaft(raft) => raft.validate(&at.key("depfast-raft"), problems),
+            TargetSpec::DepfastCopilot(copilot) => {
+                copilot.validate(&at.key("depfast-copilot"), problems);
+            }
             TargetSpec::Etcd(etcd) => etcd.validate(&at.key("etcd"), problems),
             TargetSpec::Redis(redis) => redis.validate(&at.key("redis"), problems),
         }

@@ -56,6 +56,9 @@ pub enum CliError {
     /// A replica did not start, or had to stop.
     #[error(transparent)]
     Serve(#[from] raft::ServeError),
+    /// A replica did not start, or had to stop.
+    #[error(transparent)]
+    ServeCopilot(#[from] copilot::ServeError),
     /// The program behind a fault ended early.
     #[error(transparent)]
     Helper(#[from] HelperError),
@@ -116,6 +119,7 @@ impl CliError {
             | CliError::Compare(_)
             | CliError::Job(_)
             | CliError::Serve(_)
+            | CliError::ServeCopilot(_)
             | CliError::Helper(_)
             | CliError::Exists(_)
             | CliError::System { .. } => Exit::InfrastructureFailed,

@@ -7,6 +7,8 @@ use vocab::units::{Bytes, Span};
 
 use super::{CliError, Exit};
 
+mod copilot;
+
 /// Runs one replica of a built-in system, by hand or for an experiment.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  depbench serve raft --help")]
@@ -18,6 +20,7 @@ pub(super) struct Serve {
 #[derive(Debug, Subcommand)]
 enum System {
     Raft(RaftArgs),
+    Copilot(copilot::CopilotArgs),
 }
 
 /// A replica of DepFast-Raft; clients speak the Redis protocol to it.
@@ -117,6 +120,7 @@ impl Serve {
                 );
                 raft::serve(config)?;
             }
+            System::Copilot(copilot) => copilot.serve()?,
         }
         Ok(Exit::Pass)
     }
@@ -186,7 +190,9 @@ mod tests {
         };
         let plan = DepfastRaft::default().member(&layout, 1);
         let line = Line::try_parse_from(&plan.argv[1..]).unwrap();
-        let System::Raft(raft) = line.serve.system;
+        let System::Raft(raft) = line.serve.system else {
+            panic!("another system")
+        };
         let config = raft.config();
         assert_eq!((config.id, config.members.len()), (ReplicaId(2), 3));
         assert_eq!(config.validate(), Ok(()));

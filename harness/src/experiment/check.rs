@@ -186,7 +186,10 @@ fn place(spec: &Spec, on: &Place, members: &Members, at: &FieldPath, problems: &
     }
     if let Some(role) = on.role {
         let roles = members.target.roles();
-        let least = usize::from(roles.contains(&Role::Leader) && role != Role::Leader);
+        let is_single = |held: &&Role| {
+            matches!(held, Role::Leader | Role::Pilot | Role::Copilot) && **held != role
+        };
+        let least = roles.iter().filter(is_single).count();
         let most = match role {
             Role::Follower => members.count.saturating_sub(least),
             Role::Leader | Role::Pilot | Role::Copilot | Role::Client => 1,

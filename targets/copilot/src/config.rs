@@ -25,7 +25,12 @@ pub struct Config {
     pub durability: Durability,
     /// How patient the replica is.
     pub timing: Timing,
+    /// How many executed entries of each log are kept for replicas that lag; one that lags further gets a snapshot.
+    pub log_entries: u64,
 }
+
+/// A reasonable [`Config::log_entries`]: some seconds of full load.
+pub const LOG_ENTRIES: u64 = 1 << 14;
 
 /// How a member is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,6 +182,7 @@ mod tests {
             data_dir: PathBuf::new(),
             durability: Durability::Fsync,
             timing: Timing::default(),
+            log_entries: LOG_ENTRIES,
         }
     }
 

@@ -10,6 +10,7 @@
 //! | [`message`], [`wire`] | what replicas say to each other, and its bytes |
 //! | `wal` | the log file |
 //! | `replica` | the coroutines of one replica |
+//! | [`server`] | a replica with its client port, as a process runs it |
 
 pub mod batch;
 pub mod config;
@@ -18,9 +19,11 @@ pub mod machine;
 pub mod message;
 mod replica;
 pub mod seen;
+pub mod server;
 mod wal;
 pub mod wire;
 
 pub use config::{Config, ConfigError, Durability, Member, Timing};
 pub use core::ReplicaId;
 pub use replica::Copilot;
+pub use server::{ServeError, run, serve};

@@ -1,7 +1,5 @@
 //! What replicas say to each other.
 
-use bytes::{Bytes, BytesMut};
-
 use crate::core::{Ballot, Both, Choice, Commit, Index, Role, Standing, Value, View};
 use crate::wire::{Wire, fields};
 
@@ -21,6 +19,9 @@ pub const SUBMIT: u8 = 6;
 pub const BEAT: u8 = 7;
 /// The number of the call that carries a [`ViewRequest`].
 pub const VIEW: u8 = 8;
+
+/// The number of the call that carries a [`SnapshotRequest`].
+pub const SNAPSHOT: u8 = 9;
 
 /// A pilot proposes an entry of its log.
 #[derive(Clone, Debug)]
@@ -103,6 +104,13 @@ pub struct Beat {
     pub executed: Both<Index>,
 }
 
+/// Somebody lacks decisions that were forgotten, and wants the state that they led to, piece by piece.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotRequest {
+    /// Which piece; the first one is number 0, and makes the snapshot.
+    pub piece: u64,
+}
+
 /// Somebody wants a role.
 #[derive(Clone, Copy, Debug)]
 pub struct ViewRequest {
@@ -144,6 +152,7 @@ fields!(Decided {
     dep_seen
 });
 fields!(Learn { role, from });
+fields!(SnapshotRequest { piece });
 fields!(Beat {
     views,
     serves,
@@ -158,6 +167,7 @@ fields!(ViewRequest {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;

@@ -32,11 +32,11 @@ pub trait Wire: Sized {
 macro_rules! fields {
     ($type:ident { $($field:ident),* }) => {
         impl Wire for $type {
-            fn put(&self, out: &mut BytesMut) {
+            fn put(&self, out: &mut bytes::BytesMut) {
                 $(self.$field.put(out);)*
             }
 
-            fn take(from: &mut Bytes) -> Option<Self> {
+            fn take(from: &mut bytes::Bytes) -> Option<Self> {
                 Some(Self { $($field: Wire::take(from)?),* })
             }
         }

@@ -18,6 +18,8 @@ pub struct Acceptor {
     pub(super) views: Both<Standing>,
     /// The greatest dependency of the copilot's executed entries.
     pub(super) reach: Index,
+    /// Up to where a majority has seen each log, and in which view: no later view begins before that.
+    pub(super) seen: Both<Option<(View, Index)>>,
     /// What is not yet in the log file; absent if nothing is to be kept.
     journal: Option<Vec<Record>>,
 }
@@ -56,6 +58,7 @@ impl Acceptor {
                 })
             }),
             reach: Index::ZERO,
+            seen: Both::default(),
             journal: keeps_journal.then(Vec::new),
         }
     }
@@ -280,9 +283,19 @@ impl Acceptor {
             return false;
         }
         entry.commit = Some(commit.clone());
+        self.note_seen(role.other(), &commit);
         self.logs[role].touched(index);
         self.note(|| Record::Committed(role, index, commit));
         true
+    }
+
+    fn note_seen(&mut self, role: Role, commit: &Commit) {
+        let Some(view) = commit.dep_seen else { return };
+        let found = (view, commit.choice.dep);
+        let seen = &mut self.seen[role];
+        if seen.is_none_or(|known| known < found) {
+            *seen = Some(found);
+        }
     }
 
     fn record_vote(&mut self, role: Role, index: Index, vote: Vote) -> Option<()> {

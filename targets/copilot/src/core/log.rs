@@ -109,4 +109,16 @@ impl Log {
             self.base = self.base.next();
         }
     }
+
+    /// Starts over after a state in which everything up to `executed` was executed.
+    pub(super) fn begin_after(&mut self, executed: Index) {
+        while self.base < executed {
+            self.entries.pop_front();
+            self.base = self.base.next();
+        }
+        self.executed = executed;
+        self.committed = self.committed.max(executed);
+        self.known = self.known.max(executed);
+        self.touched(executed);
+    }
 }

@@ -7,6 +7,8 @@ mod acceptor;
 mod choose;
 mod decide;
 mod entry;
+#[cfg(test)]
+mod explore;
 mod log;
 mod order;
 mod record;

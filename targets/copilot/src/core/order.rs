@@ -7,7 +7,7 @@
 
 use super::acceptor::Acceptor;
 use super::entry::Commit;
-use super::types::{Index, Role, View};
+use super::types::{Both, Index, Role, View};
 use crate::batch::Batch;
 
 impl Acceptor {
@@ -43,9 +43,12 @@ impl Acceptor {
         commit: &Commit,
         is_executed: impl Fn(&Batch) -> bool,
     ) -> bool {
-        let Some(view) = commit.dep_seen else {
+        let Some((view, seen)) = self.seen[role.other()] else {
             return false;
         };
+        if seen < commit.choice.dep {
+            return false;
+        }
         let executed = self.logs[role.other()].executed;
         executed.until(commit.choice.dep).all(|index| {
             match self.only_batch(role.other(), index, view) {
@@ -63,6 +66,27 @@ impl Acceptor {
             .as_ref()
             .filter(|vote| vote.value.origin == view)
             .map(|vote| &vote.value.batch)
+    }
+
+    /// The greatest dependency of the copilot's executed entries.
+    pub const fn reach(&self) -> Index {
+        self.reach
+    }
+
+    /// Takes over a state of another replica, in which everything up to `executed` was executed; false if this replica
+    /// is further.
+    pub fn install(&mut self, executed: &Both<Index>, reach: Index) -> bool {
+        if Role::BOTH
+            .iter()
+            .any(|role| executed[*role] < self.logs[*role].executed)
+        {
+            return false;
+        }
+        for role in Role::BOTH {
+            self.logs[role].begin_after(executed[role]);
+        }
+        self.reach = reach;
+        true
     }
 
     /// Whether an entry is decided.

@@ -85,6 +85,7 @@ impl Copilot {
             .filter(|vote| vote.value.origin.pilot == self.me && commit.choice.value.is_none())
             .map(|vote| vote.value.batch.clone());
         if state.core.commit(role, index, commit) {
+            state.decided[role].insert(index, self.env.now());
             self.settle(state);
             self.moved.set(());
             if let Some(lost) = own {

@@ -14,7 +14,7 @@ use crate::core::{
 };
 use crate::message::{
     ACCEPT, Accept, BEAT, Beat, DECIDED, Decided, FAST_ACCEPT, FastAccept, LEARN, Learn, PREPARE,
-    Prepare, SUBMIT, VIEW, ViewRequest,
+    Prepare, SNAPSHOT, SUBMIT, SnapshotRequest, VIEW, ViewRequest,
 };
 use crate::wal::Lsn;
 use crate::wire::Wire;
@@ -43,6 +43,7 @@ impl Copilot {
             PREPARE => self.on_prepare(Prepare::decode(body)?, respond),
             DECIDED => self.on_decided(from, Decided::decode(body)?),
             LEARN => self.on_learn(Learn::decode(body)?, respond),
+            SNAPSHOT => self.on_snapshot_request(from, SnapshotRequest::decode(body)?, respond),
             SUBMIT => self.on_submit(body),
             BEAT => self.on_beat(from, &Beat::decode(body)?),
             VIEW => self.on_view_request(from, ViewRequest::decode(body)?, respond),

@@ -7,9 +7,6 @@ use crate::core::{Both, Index, ReplicaId, Role};
 use crate::message::{BEAT, Beat};
 use crate::wire::Wire;
 
-/// Executed entries of each log that are kept for replicas that lag, or are silent.
-const KEPT: u64 = 1 << 14;
-
 impl Copilot {
     /// Says that this replica lives, what it serves and how far it is.
     pub(crate) async fn beat_forever(self: Rc<Self>) {
@@ -66,7 +63,7 @@ impl Copilot {
                 })
                 .min()
                 .unwrap_or(own);
-            let kept = Index(own.0.saturating_sub(KEPT));
+            let kept = Index(own.0.saturating_sub(self.log_entries));
             state.core.truncate(role, slowest.max(kept));
         }
     }

@@ -43,6 +43,7 @@ impl Copilot {
             core,
             machine,
             proxy,
+            decided,
             ..
         } = state;
         for _ in 0..AT_ONCE {
@@ -57,6 +58,7 @@ impl Copilot {
                 });
             }
             core.executed(role, index);
+            decided[role].remove(&index);
         }
     }
 }

@@ -73,6 +73,12 @@ impl Copilot {
                         self.learn_decision(&mut state, role, index, commit);
                     }
                 }
+                Some(Err(_)) => {
+                    drop(state);
+                    if !self.fetch_snapshot(peer).await {
+                        return;
+                    }
+                }
                 _ => {
                     // Until it says so again, it is not believed to know more.
                     let known = state.peers.entry(peer).or_default();

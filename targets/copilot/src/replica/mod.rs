@@ -11,6 +11,7 @@ mod propose;
 mod proxy;
 mod recover;
 mod round;
+mod snapshot;
 mod start;
 mod state;
 mod takeover;
@@ -38,6 +39,7 @@ pub struct Copilot {
     pub(crate) me: ReplicaId,
     pub(crate) peers: Vec<ReplicaId>,
     pub(crate) timing: Timing,
+    log_entries: u64,
     pub(crate) rpc: Rpc,
     pub(crate) wal: Rc<Wal>,
     pub(crate) state: RefCell<State>,

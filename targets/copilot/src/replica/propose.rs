@@ -1,8 +1,9 @@
 //! How a pilot makes entries of its commands: ping-pong batching.
 //!
 //! The two pilots take turns. Whoever has just seen the other's proposal has the ball and may propose at once; each
-//! proposal then depends on the other's last one, so all agree and the fast path is taken. A pilot that waits in vain
-//! for the other one goes on by itself after a millisecond.
+//! proposal then depends on the other's last one, so all agree and the fast path is taken. A pilot without the ball waits
+//! for it a millisecond, also when it was idle: the same commands are on their way to the other one, and two proposals at
+//! the same time would be in each other's way. If that was in vain it goes on by itself.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ impl Copilot {
             queue: BatchBuilder::default(),
             ball: role == Role::Pilot,
             patience: self.env.now() + head_start,
+            queued: self.env.now(),
         });
         let this = Rc::clone(self);
         self.env
@@ -41,7 +43,9 @@ impl Copilot {
                         .unwrap_or(true)
                 })
                 .await;
-            let Some(patience) = self.with_pilot(role, view, |pilot| pilot.patience) else {
+            let batching = self.timing.batching;
+            let patience = |pilot: &Pilot| pilot.patience.max(pilot.queued + batching);
+            let Some(patience) = self.with_pilot(role, view, patience) else {
                 return;
             };
             self.wait_for_ball(role, view, patience).await;

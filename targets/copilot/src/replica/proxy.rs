@@ -14,7 +14,7 @@ use super::Copilot;
 use super::state::State;
 use crate::batch::{Batch, ClientId, Command, GroupBuilder};
 use crate::core::{ReplicaId, Role};
-use crate::machine::STAMPED;
+use crate::machine::{Machine, STAMPED};
 use crate::message::SUBMIT;
 use crate::seen::WINDOW;
 
@@ -115,6 +115,41 @@ impl Proxy {
             }
             None => return,
         }
+        self.advance();
+    }
+}
+
+impl Proxy {
+    /// Answers what was executed in a snapshot: results of changes are not known any more, questions can be answered
+    /// now.
+    pub(crate) fn answer_after_snapshot(&mut self, machine: &Machine) {
+        let (client, low) = (self.client, self.low);
+        for (seq, asked) in (low..).zip(&mut self.waiting) {
+            if !machine.seen.is_executed(client, seq) {
+                continue;
+            }
+            match asked.take() {
+                Some(Asked::Write(ticket)) => ticket.refuse(Refusal::Unknown),
+                Some(Asked::Read(query, ticket)) => {
+                    ticket.answer(|out| machine.store.query(&query, out));
+                }
+                None => {}
+            }
+        }
+        self.advance();
+        self.stamped.retain(|op, tickets| {
+            let stamp = kv::Command::decode(op).and_then(|command| command.stamp);
+            let Some(answer) = stamp.and_then(|stamp| machine.store.kept_reply(stamp)) else {
+                return true;
+            };
+            for ticket in tickets.drain(..) {
+                ticket.answer(|out| out.put_slice(answer));
+            }
+            false
+        });
+    }
+
+    fn advance(&mut self) {
         while self.waiting.pop_front_if(|asked| asked.is_none()).is_some() {
             self.low += 1;
         }
@@ -258,6 +293,7 @@ impl Copilot {
             let was_empty = pilot.queue.is_empty();
             pilot.queue.extend(groups, commands);
             if was_empty {
+                pilot.queued = self.env.now();
                 self.work[role].set(());
             }
         }

@@ -43,8 +43,10 @@ impl Copilot {
             pilots: Both::default(),
             kept: Both::default(),
             proxy: Proxy::new(ClientId(env.random_u64() | 1)),
+            decided: Both::default(),
             recovering: std::collections::BTreeSet::new(),
             peers: std::collections::BTreeMap::new(),
+            snapshots: std::collections::BTreeMap::new(),
             contact: Both::new(|_| env.now()),
         };
         let copilot = Rc::new(Self {
@@ -52,6 +54,7 @@ impl Copilot {
             me: config.id,
             peers: members.into_iter().filter(|id| *id != config.id).collect(),
             timing: config.timing.clone(),
+            log_entries: config.log_entries,
             rpc,
             wal,
             state: RefCell::new(state),

@@ -8,6 +8,7 @@ use crate::batch::BatchBuilder;
 use crate::core::{Acceptor, Both, Index, ReplicaId, Role};
 use crate::machine::Machine;
 use crate::replica::proxy::Proxy;
+use crate::replica::snapshot::Sending;
 
 pub(crate) struct State {
     pub(crate) core: Acceptor,
@@ -17,9 +18,13 @@ pub(crate) struct State {
     /// What was executed and cannot be forgotten.
     pub(crate) kept: Both<Index>,
     pub(crate) proxy: Proxy,
+    /// When the entries that are not executed were decided.
+    pub(crate) decided: Both<BTreeMap<Index, Instant>>,
     /// Entries that this replica recovers.
     pub(crate) recovering: BTreeSet<(Role, Index)>,
     pub(crate) peers: BTreeMap<ReplicaId, Peer>,
+    /// Snapshots on their way.
+    pub(crate) snapshots: BTreeMap<ReplicaId, Sending>,
     /// When each role's pilot was last heard.
     pub(crate) contact: Both<Instant>,
 }
@@ -30,8 +35,10 @@ pub(crate) struct Pilot {
     pub(crate) queue: BatchBuilder,
     /// Whether the other pilot has proposed since this one did.
     pub(crate) ball: bool,
-    /// From when on it may propose without the ball.
+    /// From when on it may propose without the ball, at the earliest.
     pub(crate) patience: Instant,
+    /// When the first of the waiting commands came.
+    pub(crate) queued: Instant,
 }
 
 /// What a peer last said of itself.

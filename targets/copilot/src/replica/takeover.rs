@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use depfast::Instant;
+
 use super::Copilot;
 use super::state::State;
 use crate::core::{Index, Role};
@@ -18,10 +20,13 @@ impl Copilot {
                 .wait("blocked entries", |()| self.is_blocked(role))
                 .await;
             let before = self.blocked_at(role);
-            self.env
-                .timeout("takeover time", self.timing.takeover)
-                .await;
-            if before.is_none() || self.blocked_at(role) != before {
+            let Some((executed, _)) = before else {
+                continue;
+            };
+            let decided = self.decided_at(role, executed.next());
+            let due = decided + self.timing.takeover;
+            self.env.timeout_at("takeover time", due).await;
+            if self.blocked_at(role) != before {
                 continue;
             }
             let blocked = {
@@ -43,7 +48,13 @@ impl Copilot {
         self.blocked_at(role).is_some()
     }
 
-    /// The entry that waits, and the first one that it waits for.
+    fn decided_at(&self, role: Role, index: Index) -> Instant {
+        let state = self.state.borrow();
+        let decided = state.decided[role].get(&index);
+        decided.copied().unwrap_or_else(|| self.env.now())
+    }
+
+    /// The last entry before the one that waits, and the first one that it waits for.
     fn blocked_at(&self, role: Role) -> Option<(Index, Index)> {
         let state = self.state.borrow();
         state.pilots[role].as_ref()?;

@@ -16,17 +16,19 @@ pub(crate) struct Cluster {
     pub(crate) sim: Sim,
     pub(crate) ids: Vec<ReplicaId>,
     pub(crate) durability: Durability,
+    log_entries: u64,
     running: Rc<RefCell<BTreeMap<ReplicaId, Rc<Copilot>>>>,
     starts: Rc<RefCell<BTreeMap<ReplicaId, u64>>>,
 }
 
 impl Cluster {
-    pub(crate) fn start(sim: &Sim, size: u32, durability: Durability) -> Self {
+    pub(crate) fn start(sim: &Sim, size: u32, durability: Durability, log_entries: u64) -> Self {
         let ids = (1..=size).map(ReplicaId).collect();
         let cluster = Self {
             sim: sim.clone(),
             ids,
             durability,
+            log_entries,
             running: Rc::default(),
             starts: Rc::default(),
         };
@@ -156,6 +158,7 @@ impl Cluster {
             data_dir: PathBuf::new(),
             durability: self.durability,
             timing: Timing::default(),
+            log_entries: self.log_entries,
         }
     }
 }

@@ -1,0 +1,140 @@
+//! How a replica gets the whole state when what it lacks was forgotten by the others.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use depfast::Responder;
+
+use super::Copilot;
+use crate::core::{Both, Index, ReplicaId, Role, Standing};
+use crate::machine::Machine;
+use crate::message::{SNAPSHOT, SnapshotRequest};
+use crate::seen::Seen;
+use crate::wire::{Wire, fields};
+
+/// A peer that does not answer for this long is given up.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What comes before the chunks of the store.
+#[derive(Clone, Debug)]
+struct Head {
+    views: Both<Standing>,
+    executed: Both<Index>,
+    reach: Index,
+    seen: Seen,
+    applied: u64,
+    digest: u64,
+}
+
+fields!(Head {
+    views,
+    executed,
+    reach,
+    seen,
+    applied,
+    digest
+});
+
+/// A snapshot on its way to a peer.
+pub(crate) struct Sending {
+    next: u64,
+    chunks: kv::Snapshot,
+}
+
+impl Copilot {
+    /// Gives a peer the next piece of a snapshot; the first one is the head, the last one is nothing.
+    pub(crate) fn on_snapshot_request(
+        &self,
+        from: ReplicaId,
+        request: SnapshotRequest,
+        respond: Responder,
+    ) {
+        let mut state = self.state.borrow_mut();
+        let piece: Option<Bytes> = if request.piece == 0 {
+            let sending = Sending {
+                next: 1,
+                chunks: state.machine.store.snapshot(),
+            };
+            state.snapshots.insert(from, sending);
+            let head = Head {
+                views: Both::new(|role| *state.core.standing(role)),
+                executed: Both::new(|role| state.core.log(role).executed()),
+                reach: state.core.reach(),
+                seen: state.machine.seen.clone(),
+                applied: state.machine.applied,
+                digest: state.machine.digest,
+            };
+            Some(head.encode())
+        } else {
+            let Some(sending) = state.snapshots.get_mut(&from) else {
+                return;
+            };
+            if sending.next != request.piece {
+                return;
+            }
+            sending.next += 1;
+            let piece = sending.chunks.next();
+            if piece.is_none() {
+                state.snapshots.remove(&from);
+            }
+            piece
+        };
+        drop(state);
+        self.promise(respond, piece.encode());
+    }
+
+    /// Takes over the state of a peer; false if that did not work.
+    pub(crate) async fn fetch_snapshot(&self, peer: ReplicaId) -> bool {
+        let Some(Some(head)) = self.piece(peer, 0).await else {
+            return false;
+        };
+        let Some(head) = Head::decode(head) else {
+            return false;
+        };
+        let mut restoring = kv::Restoring::default();
+        for number in 1.. {
+            match self.piece(peer, number).await {
+                Some(Some(chunk)) if restoring.take(&chunk).is_ok() => {}
+                Some(None) => break,
+                _ => return false,
+            }
+        }
+        let Ok(store) = restoring.finish() else {
+            return false;
+        };
+        let machine = Machine {
+            store,
+            seen: head.seen.clone(),
+            applied: head.applied,
+            digest: head.digest,
+        };
+        self.install(&head, machine)
+    }
+
+    async fn piece(&self, peer: ReplicaId, piece: u64) -> Option<Option<Bytes>> {
+        let request = SnapshotRequest { piece }.encode();
+        let call = self.rpc.call(peer, SNAPSHOT, vec![request]);
+        let answer = self
+            .env
+            .within("snapshot", PATIENCE, call.wait("snapshot"))
+            .await?;
+        Option::<Bytes>::decode(answer.ok()?)
+    }
+
+    fn install(&self, head: &Head, machine: Machine) -> bool {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        if !state.core.install(&head.executed, head.reach) {
+            return false;
+        }
+        for role in Role::BOTH {
+            state.decided[role] = state.decided[role].split_off(&head.executed[role].next());
+            state.core.learn_standing(role, head.views[role]);
+        }
+        state.machine = machine;
+        self.settle(state);
+        state.proxy.answer_after_snapshot(&state.machine);
+        self.moved.set(());
+        true
+    }
+}

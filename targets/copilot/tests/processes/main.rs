@@ -1,0 +1,152 @@
+//! DepFast-Copilot as it is run: processes, real files, real sockets, kill -9 and SIGSTOP.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the test is the world outside of the environment"
+)]
+
+mod client;
+mod group;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use depfast_copilot::Durability;
+use history::{Budget, Verdict, check};
+
+use client::work;
+use group::{Group, become_replica_if_asked};
+
+/// Not a test of its own: the other tests start this executable again to be a replica.
+#[test]
+fn replica_process() {
+    become_replica_if_asked();
+}
+
+/// Has six clients work while `meanwhile` runs, and checks what they saw.
+fn under_load(group: &mut Group, meanwhile: impl FnOnce(&mut Group)) {
+    let (over, start, addresses) = (AtomicBool::new(false), Instant::now(), group.addresses());
+    let mut operations = thread::scope(|scope| {
+        let is_over = || over.load(Ordering::Relaxed);
+        let worker = |number| {
+            let addresses = &addresses;
+            scope.spawn(move || work(number, addresses, start, is_over))
+        };
+        let workers: Vec<_> = (0..6).map(worker).collect();
+        thread::sleep(Duration::from_millis(300));
+        meanwhile(group);
+        thread::sleep(Duration::from_millis(300));
+        over.store(true, Ordering::Relaxed);
+        let done = workers.into_iter().map(|worker| worker.join().unwrap());
+        done.flatten().collect::<Vec<_>>()
+    });
+    operations.sort_by_key(|operation| operation.invoked);
+    println!("{} operations", operations.len());
+    assert!(operations.len() > 20, "the group served");
+    if let Verdict::Violated(violation) = check(&operations, Budget::default()) {
+        panic!("not linearizable: {violation:?}");
+    }
+}
+
+#[test]
+fn each_role_may_be_killed_and_come_back_under_load() {
+    let mut group = Group::start(3, Durability::Fsync);
+    under_load(&mut group, |group| {
+        for role in ["pilot", "copilot", "follower"] {
+            let victim = group.holder(role, &[0, 1, 2]);
+            assert_eq!(group.insist(victim, &["SET", role, "kept"]), "OK");
+            group.kill(victim);
+            let others: Vec<_> = (0..3).filter(|id| *id != victim).collect();
+            for held in ["pilot", "copilot"] {
+                group.holder(held, &others);
+            }
+            assert_eq!(group.insist(others[0], &["GET", role]), "kept");
+            group.start_replica(victim);
+            assert_eq!(group.insist(victim, &["GET", role]), "kept");
+        }
+    });
+}
+
+#[test]
+fn acknowledged_writes_survive_the_end_of_all() {
+    let mut group = Group::start(3, Durability::Fsync);
+    for key in 0..50 {
+        assert_eq!(
+            group.insist(key % 3, &["SET", &format!("k{key}"), "v"]),
+            "OK"
+        );
+    }
+    for id in 0..3 {
+        group.kill(id);
+    }
+    // One does not come back.
+    for id in 1..3 {
+        group.start_replica(id);
+    }
+    for key in 0..50 {
+        assert_eq!(group.insist(1, &["GET", &format!("k{key}")]), "v");
+    }
+}
+
+/// The reference implementation lost nearly all acknowledged writes here.
+#[test]
+fn writes_are_readable_through_a_new_pilot_in_memory() {
+    let mut group = Group::start(3, Durability::Memory);
+    let mut client = group.connect(0).unwrap();
+    for key in 0..600 {
+        assert_eq!(client.ask(&["SET", &format!("k{key}"), "v"]).unwrap(), "OK");
+    }
+    group.kill(0);
+    let pilot = group.holder("pilot", &[1, 2]);
+    let mut client = group.connect(pilot).unwrap();
+    for key in 0..600 {
+        assert_eq!(client.ask(&["GET", &format!("k{key}")]).unwrap(), "v");
+    }
+}
+
+#[test]
+fn a_pilot_may_pause_for_long_and_come_back() {
+    let mut group = Group::start(3, Durability::Memory);
+    under_load(&mut group, |group| {
+        group.signal(0, "STOP");
+        group.holder("pilot", &[1, 2]);
+        thread::sleep(Duration::from_secs(3));
+        group.signal(0, "CONT");
+        // It learns that it was replaced, and what it missed.
+        group.holder("follower", &[0]);
+        assert_eq!(group.insist(0, &["SET", "back", "1"]), "OK");
+    });
+    assert_eq!(group.insist(1, &["GET", "back"]), "1");
+}
+
+#[test]
+fn a_repeated_command_gets_its_first_answer_from_anyone() {
+    let group = Group::start(3, Durability::Memory);
+    let session = |id| {
+        let mut client = group.connect(id).unwrap();
+        assert!(!client.ask(&["DF.SESSION", "7"]).unwrap().starts_with('-'));
+        client
+    };
+    let mut clients = [0, 1, 2].map(session);
+    for client in &mut clients {
+        assert_eq!(client.ask(&["DF.DO", "1", "INCR", "n"]).unwrap(), "1");
+    }
+    assert_eq!(clients[2].ask(&["DF.DO", "2", "INCR", "n"]).unwrap(), "2");
+    assert_eq!(clients[0].ask(&["DF.DO", "1", "INCR", "n"]).unwrap(), "1");
+}
+
+/// Prints what idle replicas cost; a shared machine is no place to assert it.
+#[test]
+fn idle_replicas_cost_little() {
+    let group = Group::start(3, Durability::Memory);
+    assert_eq!(group.insist(2, &["SET", "k", "v"]), "OK");
+    let used = || (0..3).map(|id| group.cpu_ticks(id)).sum::<u64>();
+    let (before, start) = (used(), Instant::now());
+    thread::sleep(Duration::from_secs(3));
+    let spent = (used() - before) as f64 / 100.0;
+    let share = 100.0 * spent / start.elapsed().as_secs_f64();
+    println!("three idle replicas use {share:.1} % of a core");
+}
