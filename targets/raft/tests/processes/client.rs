@@ -53,6 +53,11 @@ impl Client {
             encode::bulk(&mut out, word.as_bytes());
         }
         self.stream.write_all(&out).ok()?;
+        self.try_reply()
+    }
+
+    /// The next reply, or `None` for whatever is none.
+    pub(crate) fn try_reply(&mut self) -> Option<String> {
         loop {
             if let Some((reply, length)) = parse_reply(&self.input).ok()? {
                 let text = text(&reply);

@@ -61,6 +61,69 @@ fn a_leader_that_is_asked_to_stop_hands_over() {
     );
 }
 
+/// What a replica's process occupies, in MiB.
+fn resident(group: &Group, id: usize) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", group.process(id))).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: usize = line
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    kib / 1024
+}
+
+#[test]
+fn a_stopped_follower_costs_its_leader_little_memory_and_catches_up() {
+    let group = Group::start_with(
+        3,
+        Options {
+            snapshot_bytes: 8 << 20,
+            ..PATIENT
+        },
+    );
+    write(&group, 0..1);
+    let (leader, stopped) = (group.leader(), group.follower());
+    group.signal(stopped, "STOP");
+    let value = "x".repeat(16 << 10);
+    let set = format!(
+        "*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n${}\r\n{value}\r\n",
+        value.len()
+    );
+    let pipeline = set.repeat(64).into_bytes();
+    let mut client = group.connect(leader).unwrap();
+    // 96 MiB, of which the follower gets nothing.
+    for _ in 0..96 {
+        client.send(&pipeline);
+        for _ in 0..64 {
+            assert_eq!(client.reply().unwrap(), "OK");
+        }
+    }
+    let occupied = resident(&group, leader);
+    println!("the leader occupies {occupied} MiB");
+    assert!(
+        occupied < 96,
+        "{occupied} MiB: it keeps what the follower lacks"
+    );
+    group.signal(stopped, "CONT");
+    let goal = field(&group, leader, "applied:");
+    let reached = (0..2400).any(|_| {
+        pause();
+        field(&group, stopped, "applied:") >= goal
+    });
+    assert!(reached, "the follower does not catch up");
+}
+
+fn field(group: &Group, id: usize, name: &str) -> u64 {
+    let info = group.connect(id).and_then(|mut client| client.info());
+    let value = info.and_then(|info| {
+        let line = info.lines().find_map(|line| line.strip_prefix(name))?;
+        line.parse().ok()
+    });
+    value.unwrap_or(0)
+}
+
 /// How often each replica found that it missed a leader.
 fn pre_votes(group: &Group) -> Vec<(usize, Option<String>)> {
     let count = |id: &usize| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use depfast::detect::CpuTimes;
-use depfast::sim::{DiskSpeed, Link, Sim};
+use depfast::sim::{DiskFault, DiskSpeed, Link, Sim};
 use depfast_raft::ReplicaId;
 use kv::Replica;
 
@@ -34,6 +34,7 @@ impl Scene {
             if answer.get() == Some(true) {
                 return Ok(());
             }
+            self.run(Duration::from_millis(50))?;
         }
         Err(format!("{value} cannot be written"))
     }
@@ -136,6 +137,30 @@ fn a_follower_that_lags_too_far_gets_a_snapshot() {
         scene.read().unwrap();
         scene.judge().unwrap();
     }
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_serves_reads() {
+    let mut scene = Scene::new(8, &Setup::of(3));
+    scene.write(1).unwrap();
+    let leader = scene.until_led().unwrap();
+    scene.sim.set_disk_fault(leader, DiskFault::Full);
+    let refused = (2..3000).any(|value| {
+        let answer = scene.ask(leader, Some(value));
+        scene
+            .until("an answer", |_| answer.get().is_some())
+            .unwrap();
+        answer.get() == Some(false)
+    });
+    assert!(refused, "the disk has room");
+    scene.read().unwrap();
+    assert_eq!(scene.cluster.leader(), Some(leader), "it serves reads");
+    scene.sim.set_disk_fault(leader, DiskFault::None);
+    scene.write(3000).unwrap();
+    scene.until("agreement", Cluster::is_healed).unwrap();
+    assert_eq!(scene.cluster.running().len(), 3, "nobody has stopped");
+    scene.read().unwrap();
+    scene.judge().unwrap();
 }
 
 #[test]

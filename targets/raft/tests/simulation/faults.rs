@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use depfast::sim::{DiskFault, DiskSpeed, Link};
+use depfast::sim::{ClockSkew, CpuSpeed, DiskFault, DiskSpeed, Link};
 use depfast::{Env, Rng};
 use depfast_raft::ReplicaId;
 use kv::Replica;
@@ -29,6 +29,7 @@ pub(crate) struct Tally {
     partitions: u64,
     bad_links: u64,
     bad_disks: u64,
+    slow_cpus: u64,
     transfers: u64,
     changes: u64,
     changed: u64,
@@ -40,6 +41,7 @@ impl Tally {
         self.partitions += other.partitions;
         self.bad_links += other.bad_links;
         self.bad_disks += other.bad_disks;
+        self.slow_cpus += other.slow_cpus;
         self.transfers += other.transfers;
         self.changes += other.changes;
         self.changed += other.changed;
@@ -50,11 +52,12 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "crashes {} partitions {} bad links {} bad disks {} transfers {} changes of members {} of {}",
+            "crashes {} partitions {} bad links {} bad disks {} slow CPUs {} transfers {} changes of members {} of {}",
             self.crashes,
             self.partitions,
             self.bad_links,
             self.bad_disks,
+            self.slow_cpus,
             self.transfers,
             self.changed,
             self.changes
@@ -77,8 +80,16 @@ impl Faults {
         Rc::clone(&self.tally)
     }
 
-    /// Something new goes wrong, or right, every few hundred milliseconds.
+    /// Something new goes wrong, or right, every few hundred milliseconds. Clocks are wrong all the time, but their rates
+    /// differ by less than the tenth that a lease rests on.
     pub(crate) async fn run(mut self) {
+        for id in self.cluster.ids.clone() {
+            let ahead = self
+                .rng
+                .duration(&(Duration::ZERO..Duration::from_secs(10)));
+            let rate = 0.955 + self.rng.below(0..90) as f64 / 1000.0;
+            self.cluster.sim.set_clock(id, ClockSkew { ahead, rate });
+        }
         if self.disks_lie {
             for id in &self.cluster.ids {
                 self.cluster
@@ -100,7 +111,7 @@ impl Faults {
         let victim = self.victim();
         match self
             .rng
-            .below(0..if self.cluster.changes() { 16 } else { 13 })
+            .below(0..if self.cluster.changes() { 19 } else { 15 })
         {
             0 | 1 => self.crash(victim),
             2 if self.rng.chance(0.3) => {
@@ -120,7 +131,7 @@ impl Faults {
             }
             // Clients still reach a leader that its peers do not.
             10 | 11 => self.part(&Vec::from_iter(self.cluster.leader())),
-            4 => sim.partition(&[]),
+            4 => sim.restore(),
             5 => {
                 self.tally.borrow_mut().bad_links += 1;
                 sim.set_default_link(self.link());
@@ -143,18 +154,32 @@ impl Faults {
                 );
             }
             12 => self.transfer(victim),
-            13..=15 => self.change(victim),
+            13 => {
+                // One hears the other, but not the other way round.
+                self.tally.borrow_mut().partitions += 1;
+                let other = self.victim();
+                sim.cut(victim, other);
+            }
+            14 => {
+                self.tally.borrow_mut().slow_cpus += 1;
+                let speed = CpuSpeed {
+                    step: Duration::from_nanos(500)..Duration::from_micros(20),
+                    share: 0.05,
+                };
+                sim.set_cpu(victim, self.rng.chance(0.5).then_some(speed));
+            }
+            15..=18 => self.change(victim),
             _ if !self.disks_lie => {
                 // The replica stops at its next write; whoever restarts it has a new disk controller.
                 self.tally.borrow_mut().bad_disks += 1;
-                sim.set_disk_fault(
-                    victim,
-                    if self.rng.chance(0.5) {
-                        DiskFault::Error
-                    } else {
-                        DiskFault::Full
-                    },
-                );
+                let faults = [
+                    DiskFault::Error,
+                    DiskFault::Full,
+                    DiskFault::FlushFails,
+                    DiskFault::Unreadable,
+                ];
+                let choice = self.rng.below(0..faults.len() as u64);
+                sim.set_disk_fault(victim, faults[usize::try_from(choice).unwrap()]);
                 self.restart_later(victim);
             }
             _ => {}
@@ -236,12 +261,13 @@ impl Faults {
 /// Takes all faults away and starts whatever is down.
 pub(crate) fn heal(cluster: &Cluster) {
     let sim = &cluster.sim;
-    sim.partition(&[]);
+    sim.restore();
     sim.reset_links();
     sim.set_default_link(Link::default());
     for id in &cluster.ids {
         sim.set_disk_fault(*id, DiskFault::None);
         sim.set_disk_speed(*id, DiskSpeed::default());
+        sim.set_cpu(*id, None);
         if !sim.is_up(*id) {
             cluster.start_replica(*id);
         }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use depfast::sim::{Link, Sim};
+use depfast::sim::{DiskSpeed, Link, Sim};
 use depfast_raft::{Mutation, Reads, ReplicaId};
 
 use kv::Replica;
@@ -60,7 +60,8 @@ impl Scene {
             }
             self.run(MOMENT)?;
         }
-        Err(format!("it does not come to pass: {what}"))
+        let statuses = self.cluster.statuses();
+        Err(format!("it does not come to pass: {what}; {statuses:?}"))
     }
 
     pub(crate) fn until_led(&mut self) -> Result<ReplicaId, String> {
@@ -223,6 +224,32 @@ fn an_old_entry_reaches_a_majority(seed: u64, setup: &Setup) -> Result<(), Strin
     scene.until("agreement", Cluster::is_healed)
 }
 
+/// All replicas, with slow disks, crash as soon as a write is answered.
+fn all_crash_after_an_answer(seed: u64, setup: &Setup) -> Result<(), String> {
+    let mut scene = Scene::new(seed, setup);
+    let leader = scene.until_led()?;
+    scene.run(Duration::from_millis(50))?;
+    for id in scene.cluster.ids.clone() {
+        let flush = Duration::from_millis(20)..Duration::from_millis(60);
+        let speed = DiskSpeed {
+            flush,
+            ..DiskSpeed::default()
+        };
+        scene.sim.set_disk_speed(id, speed);
+    }
+    let written = scene.ask(leader, Some(1));
+    scene.until("the answer", |_| written.get().is_some())?;
+    for id in scene.cluster.ids.clone() {
+        scene.cluster.crash(id);
+        scene.cluster.start_replica(id);
+    }
+    scene.until("agreement", Cluster::is_healed)?;
+    let leader = scene.until_led()?;
+    let read = scene.ask(leader, None);
+    scene.until("a read", |_| read.get().is_some())?;
+    scene.judge()
+}
+
 /// The first seed in which `scenario` breaks a promise.
 fn caught(
     seeds: u64,
@@ -267,8 +294,10 @@ fn committing_an_entry_of_an_older_term_by_counting_is_caught() {
 
 #[test]
 fn answering_before_the_flush_is_caught() {
-    let live = |seed, setup: &Setup| outcome(seed, setup, false).map(|_| ());
-    caught(100, &Setup::of(3), Mutation::SkipFsync, live);
+    for size in [3, 5, 7] {
+        let setup = Setup::of(size);
+        caught(60, &setup, Mutation::SkipFsync, all_crash_after_an_answer);
+    }
 }
 
 #[test]
