@@ -7,7 +7,7 @@
 #   scripts/testhosts.sh down DIR     removes them
 #
 # All share this machine's kernel, processors and control groups; each has its own network, processes, host name, /root,
-# /tmp, /run and /var/lib/depbench.
+# /tmp, /run, /etc, /usr/local and /var/lib/depbench.
 set -euo pipefail
 PATH="$PATH:/usr/sbin:/sbin"
 verb=${1:?up, in, cut, join or down}
@@ -31,6 +31,10 @@ host() { # number: one host
         sh -c '
             hostname "$1"
             mount -t proc proc /proc
+            for part in etc usr/local; do
+                mkdir -p "$2/up/$part" "$2/work/$part"
+                mount -t overlay overlay -o "lowerdir=/$part,upperdir=$2/up/$part,workdir=$2/work/$part" "/$part"
+            done
             mount -t tmpfs tmpfs /run && mkdir -p /run/sshd
             mount --bind "$2/root" /root
             mkdir -p /var/lib/depbench && mount --bind "$2/state" /var/lib/depbench
@@ -39,7 +43,8 @@ host() { # number: one host
             # Last, because what comes before may lie below it.
             mount --bind "$2/tmp" /tmp
             exec /usr/sbin/sshd -D -e -f /dev/null -h /run/hostkey -o UsePAM=no -o PidFile=none \
-                -o AuthorizedKeysFile=/run/authorized_keys -o StrictModes=no -o MaxStartups=100
+                -o AuthorizedKeysFile=/run/authorized_keys -o StrictModes=no -o MaxStartups=100 \
+                -o "Subsystem=sftp internal-sftp"
         ' sh "h$i" "$home" >"$home/log" 2>&1 </dev/null &
     echo $! >>"$dir/pids"
     cat >>"$dir/ssh_config" <<END

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/testhosts.sh");
-const PROGRAM: &str = env!("CARGO_BIN_EXE_depbench");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_depbench");
 
 /// Some hosts, removed with this value.
 pub(crate) struct Hosts {
@@ -69,7 +69,12 @@ impl Hosts {
 
     /// Runs depbench where the hosts can be reached.
     pub(crate) fn depbench(&self, arguments: &[&str]) -> Output {
-        let mut child = self.start(arguments);
+        self.run(PROGRAM, arguments)
+    }
+
+    /// Runs a program where the hosts can be reached.
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        let mut child = self.command(program, arguments).spawn().unwrap();
         let deadline = Instant::now() + PATIENCE;
         while child.try_wait().unwrap().is_none() {
             if Instant::now() > deadline {
@@ -83,17 +88,21 @@ impl Hosts {
 
     /// Starts depbench where the hosts can be reached; its output is small enough for its pipes.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
-        Command::new(SCRIPT)
+        self.command(PROGRAM, arguments).spawn().unwrap()
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(SCRIPT);
+        command
             .arg("in")
             .arg(self.dir())
-            .arg(PROGRAM)
+            .arg(program)
             .args(arguments)
             .current_dir(self.temp.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+            .stderr(Stdio::piped());
+        command
     }
 
     /// Where a host keeps what survives its processes.

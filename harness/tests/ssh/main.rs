@@ -224,6 +224,62 @@ fn nothing_from_the_file_reaches_a_shell() {
     hosts.assert_no_masters();
 }
 
+/// The playbook prepares the hosts, once; then an account that may run nothing else as root drives an experiment.
+#[test]
+fn prepared_with_ansible() {
+    let Some(hosts) = Hosts::up(2) else { return };
+    let playbook = [
+        "/usr/bin/ansible-playbook",
+        "/usr/local/bin/ansible-playbook",
+    ];
+    let playbook = playbook
+        .iter()
+        .find(|path| std::path::Path::new(path).exists());
+    let (Some(playbook), true) = (playbook, std::path::Path::new("/usr/bin/sudo").exists()) else {
+        println!("skipped: ansible-core or sudo is not installed");
+        return;
+    };
+    let config = hosts.dir().join("ssh_config");
+    let inventory = hosts.file(
+        "inventory.yml",
+        &format!(
+            "all:\n  vars:\n    ansible_user: root\n    ansible_ssh_common_args: -F {}\n    \
+             depbench_node_time_package: ''\n    depbench_node_module_packages: []\n    \
+             depbench_node_hugepages: ''\n    depbench_node_governor: ''\n    depbench_program_user: daemon\n    \
+             depbench_program_source: {}\n  children:\n    servers: {{hosts: {{h1: {{}}}}}}\n    \
+             clients: {{hosts: {{h2: {{}}}}}}\n",
+            config.display(),
+            hosts::PROGRAM,
+        ),
+    );
+    let play = |book: &str| {
+        let book = format!("{}/../ansible/{book}", env!("CARGO_MANIFEST_DIR"));
+        let played = hosts.run(playbook, &["-i", inventory.to_str().unwrap(), &book]);
+        assert!(played.status.success(), "{}", text(&played));
+        let said = text(&played);
+        said.matches(" changed=0 ").count()
+    };
+    assert_eq!(play("site.yml"), 0);
+    assert_eq!(play("site.yml"), 2, "the second time nothing changes");
+
+    let installed = hosts.dir().join("h1/up/usr/local/bin/depbench");
+    let rule = hosts.dir().join("h1/up/etc/sudoers.d/depbench");
+    assert!(installed.exists() && rule.exists());
+    let good = fs::read_to_string(hosts.experiment("prepared", QUIET)).unwrap();
+    let login = "    login: {program: /usr/local/bin/depbench}\n    nodes:";
+    let file = hosts.file("prepared.yaml", &good.replace("    nodes:", login));
+    let checked = hosts.depbench(&["check", file.to_str().unwrap()]);
+    assert!(checked.status.success(), "{}", text(&checked));
+    assert!(
+        !hosts.dir().join("h1/root/.cache").exists(),
+        "nothing was uploaded"
+    );
+
+    play("teardown.yml");
+    assert!(!installed.exists() && !rule.exists());
+    hosts.assert_no_masters();
+}
+
 fn listing(dir: &std::path::Path) -> Vec<(std::ffi::OsString, std::time::SystemTime)> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries
