@@ -6,6 +6,7 @@
 //! nothing for the others. Every change is in the journal before it is made.
 
 mod admission;
+mod adopt;
 mod cpuset;
 mod disk;
 mod hierarchy;
@@ -19,6 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use admission::Admission;
+pub use adopt::Lodging;
 pub use cpuset::{CpuSet, CpuSetError};
 pub use disk::{DiskLimit, DiskStat};
 pub use hierarchy::{Controller, Hierarchies, Mode};
@@ -27,8 +29,10 @@ pub use node::{Child, NodeCgroup, NodeSpec};
 pub use quota::{CpuQuota, QuotaError};
 pub use stat::{CgroupStat, Scope};
 
+pub(crate) use adopt::release;
 pub(crate) use remove::remove_tree;
 
+use crate::identity::ProcessId;
 use crate::journal::JournalError;
 
 /// A cgroup could not be made, changed, or read.
@@ -63,6 +67,14 @@ pub enum CgroupError {
         limit: u64,
         /// What is in use.
         used: u64,
+    },
+    /// A process that is there already cannot be taken into a group.
+    #[error("cannot take {process} into a group: {reason}")]
+    NotAdopted {
+        /// Which.
+        process: ProcessId,
+        /// Why not.
+        reason: String,
     },
     /// The undo could not be written, so nothing was changed.
     #[error(transparent)]

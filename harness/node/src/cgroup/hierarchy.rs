@@ -279,21 +279,21 @@ fn writable(dir: &Path) -> Result<(), String> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Version {
+pub(super) enum Version {
     V1(Vec<Controller>),
     V2,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct CgroupMount {
-    version: Version,
-    root: PathBuf,
-    at: PathBuf,
+pub(super) struct CgroupMount {
+    pub(super) version: Version,
+    pub(super) root: PathBuf,
+    pub(super) at: PathBuf,
 }
 
 impl CgroupMount {
     /// Reads a line of `/proc/self/mountinfo`; `None` for what is no cgroup hierarchy, or has no controller we use.
-    fn parse(line: &str) -> Option<CgroupMount> {
+    pub(super) fn parse(line: &str) -> Option<CgroupMount> {
         let (mount, source) = line.split_once(" - ")?;
         let mut mount = mount.split(' ').skip(3);
         let root = PathBuf::from(unescape(mount.next()?));

@@ -9,7 +9,8 @@ use vocab::ids::{NodeName, RunName};
 use super::hierarchy::{Controller, Hierarchies, Mode};
 use super::quota::CpuQuota;
 use super::stat::{CgroupStat, Scope};
-use super::{Admission, CgroupError, CpuSet};
+use super::{Admission, CgroupError, CpuSet, adopt};
+use crate::identity::ProcessId;
 use crate::journal::{Entry, Journal, Undo};
 use crate::tag;
 
@@ -29,7 +30,7 @@ impl Child {
     /// All of them.
     pub const ALL: [Child; 3] = [Child::Server, Child::Contention, Child::Client];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Child::Server => "server",
             Child::Contention => "contention",
@@ -77,6 +78,52 @@ impl NodeCgroup {
         spec: &NodeSpec,
         journal: &Journal,
     ) -> Result<NodeCgroup, CgroupError> {
+        Self::made(hierarchies, spec, journal, |paths, _| {
+            Ok(Undo::RemoveCgroup { paths })
+        })
+    }
+
+    /// Makes groups around a process that is there already, all of it as the server. That it is moved back, and killed by
+    /// nothing, is in the journal first. Memory it already holds stays charged where it was.
+    ///
+    /// # Errors
+    /// As for [`NodeCgroup::create`]; and when the process has gone, or is in a group of depbench already.
+    pub fn adopt(
+        hierarchies: &Hierarchies,
+        spec: &NodeSpec,
+        journal: &Journal,
+        process: ProcessId,
+    ) -> Result<NodeCgroup, CgroupError> {
+        let group = Self::made(hierarchies, spec, journal, |_, name| {
+            let lodgings = adopt::lodgings(hierarchies, name, process)?;
+            Ok(Undo::ReleaseCgroup { lodgings })
+        })?;
+        let moved = match process.is_alive() {
+            true => hierarchies
+                .bases()
+                .filter(|base| adopt::takes_in(hierarchies, base))
+                .map(|base| group.dir_in(base, Scope::Child(Child::Server)))
+                .try_for_each(|dir| write(&dir.join("cgroup.procs"), &process.pid.to_string())),
+            false => Err(CgroupError::NotAdopted {
+                process,
+                reason: "it has ended".to_owned(),
+            }),
+        };
+        match moved {
+            Ok(()) => Ok(group),
+            Err(error) => {
+                group.remove()?;
+                Err(error)
+            }
+        }
+    }
+
+    fn made(
+        hierarchies: &Hierarchies,
+        spec: &NodeSpec,
+        journal: &Journal,
+        undo: impl FnOnce(Vec<PathBuf>, &str) -> Result<Undo, CgroupError>,
+    ) -> Result<NodeCgroup, CgroupError> {
         let needed = [
             (Controller::Cpu, spec.budget.is_some()),
             (Controller::Cpuset, spec.cpus.is_some()),
@@ -98,7 +145,7 @@ impl NodeCgroup {
                 path,
             )(exists));
         }
-        let entry = journal.record(Undo::RemoveCgroup { paths })?;
+        let entry = journal.record(undo(paths, &name)?)?;
         let group = NodeCgroup {
             inner: Arc::new(Inner {
                 hierarchies: hierarchies.clone(),

@@ -32,6 +32,10 @@ pub(super) fn perform(header: &Header) -> Result<(), String> {
             .iter()
             .try_for_each(|path| cgroup::remove_tree(path))
             .map_err(|error| error.to_string()),
+        Undo::ReleaseCgroup { lodgings } => lodgings
+            .iter()
+            .try_for_each(cgroup::release)
+            .map_err(|error| error.to_string()),
         Undo::Resume { process } => signal(header, process, Signal::SIGCONT),
         Undo::Kill { process } => signal(header, process, Signal::SIGKILL),
         Undo::KillMarked { mark } => marked::kill_all(mark),

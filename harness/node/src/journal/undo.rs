@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup::Lodging;
 use crate::identity::ProcessId;
 use crate::links::LinkName;
 use crate::swapdisk;
@@ -23,6 +24,11 @@ pub enum Undo {
     RemoveCgroup {
         /// One path per hierarchy.
         paths: Vec<PathBuf>,
+    },
+    /// Moves the threads of an adopted process back into the groups they came from, then removes our groups.
+    ReleaseCgroup {
+        /// One per hierarchy.
+        lodgings: Vec<Lodging>,
     },
     /// Lets a stopped process go on (`SIGCONT`).
     Resume {
@@ -143,6 +149,13 @@ impl Undo {
                 tagged(path)
             }),
             Undo::RemoveDir { path } | Undo::Unmount { path } => tagged(path),
+            Undo::ReleaseCgroup { lodgings } => lodgings.iter().try_for_each(|lodging| {
+                kernel_file(&lodging.group)?;
+                tagged(&lodging.group)?;
+                kernel_file(&lodging.home)?;
+                let homes = lodging.threads.iter().map(|(_, home)| home);
+                homes.into_iter().try_for_each(|home| kernel_file(home))
+            }),
             Undo::DeleteLink { name } => match name.is_ours() {
                 true => Ok(()),
                 false => Err(format!(
@@ -193,6 +206,12 @@ impl fmt::Display for Undo {
                 paths
                     .iter()
                     .try_for_each(|path| write!(f, " {}", path.display()))
+            }
+            Undo::ReleaseCgroup { lodgings } => {
+                f.write_str("move processes back and remove cgroup")?;
+                lodgings
+                    .iter()
+                    .try_for_each(|lodging| write!(f, " {}", lodging.group.display()))
             }
             Undo::Resume { process } => write!(f, "resume {process}"),
             Undo::Kill { process } => write!(f, "kill {process}"),
