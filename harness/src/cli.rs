@@ -8,6 +8,7 @@ mod exec;
 mod exit;
 mod heal;
 mod init;
+mod inject;
 mod internal;
 mod list;
 mod load;
@@ -59,6 +60,7 @@ enum Verb {
     List(list::List),
     Exec(exec::Exec),
     Logs(logs::Logs),
+    Inject(inject::Inject),
     Heal(heal::Heal),
     Load(load::Load),
     Bench(bench::Bench),
@@ -90,6 +92,7 @@ fn execute(verb: Verb) -> Result<ExitCode, CliError> {
         Verb::Report(report) => report.execute(),
         Verb::List(list) => list.execute(),
         Verb::Logs(logs) => logs.execute(),
+        Verb::Inject(inject) => inject.execute(),
         Verb::Heal(heal) => heal.execute(),
         Verb::Load(load) => load.execute(),
         Verb::Bench(bench) => bench.execute(),

@@ -3,10 +3,13 @@
 //! - [`spec`]: the `cluster:` part of the experiment file;
 //! - [`Cluster`]: nodes that are up, until [`Cluster::down`] or until the controller ends, however it ends;
 //! - [`Node`], [`Process`], [`Job`]: what can be done on a node;
+//! - [`Sites`]: where faults on its nodes are carried out;
+//! - [`Adopted`]: a process that was there before, as a node;
 //! - `local`: the provider that makes nodes out of this machine;
 //! - `ssh`: the provider whose nodes are machines that are reached over SSH;
 //! - [`running`]: nodes of clusters that other controllers hold up, for the verbs `exec` and `logs`.
 
+mod adopted;
 mod clock;
 mod error;
 mod event;
@@ -16,6 +19,7 @@ mod node;
 mod process;
 mod roster;
 pub mod running;
+mod sites;
 pub mod spec;
 mod ssh;
 mod state;
@@ -23,12 +27,14 @@ mod state;
 use tokio::sync::broadcast;
 use vocab::ids::NodeName;
 
+pub use adopted::Adopted;
 pub use clock::ClockOffset;
 pub use error::{ClusterError, NodeError};
 pub use event::{ClusterEvent, NodeEvent};
 pub use local::{Mode, Progress};
 pub use node::{Injected, Node, Purpose};
 pub use process::{Job, Process};
+pub use sites::Sites;
 pub use state::{Settings, StateDir};
 
 use local::Local;

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod cli;
 pub mod cluster;
 pub mod experiment;
+pub mod inject;
 pub mod plan;
 pub mod preflight;
 pub mod run;

@@ -118,6 +118,27 @@ pub enum PlaceError {
 }
 
 impl Place {
+    /// A node by name; whoever names it means it, whatever else is hit.
+    pub fn node(node: NodeName) -> Place {
+        Place {
+            role: None,
+            node: Some(node),
+            link: None,
+            clients: ClientTraffic::Included,
+            count: Count::default(),
+            resolve: Resolve::Once,
+            allow_majority: true,
+        }
+    }
+
+    /// A link by the names of its ends.
+    pub fn link(link: Link) -> Place {
+        let mut place = Place::node(link.from.clone());
+        place.node = None;
+        place.link = Some(link);
+        place
+    }
+
     /// The nodes to hit among `servers` with their present roles, in the order given.
     ///
     /// # Errors

@@ -43,6 +43,16 @@ impl Agent {
                 }
                 _ => Err("this node is prepared already".to_owned()),
             },
+            Request::Adopt { pid } => match (&self.machine, &self.building) {
+                (None, None) => match Building::adopt(id, pid, &self.home) {
+                    Ok(building) => {
+                        self.building = Some(building);
+                        return Ok(Next::Frame);
+                    }
+                    Err(reason) => Err(reason),
+                },
+                _ => Err("this node is prepared already".to_owned()),
+            },
             Request::PutFile { path, offset, mode } => {
                 done(files::put(&path, offset, mode, &payload))
             }

@@ -257,6 +257,7 @@ impl Agent {
             servers: pids
                 .into_iter()
                 .filter_map(|pid| ProcessId::of(pid).ok().flatten())
+                .chain(self.machine.as_ref().and_then(Machine::adopted))
                 .collect(),
             flow: self.flow(order),
             wiring: match self.home.options.isolation {

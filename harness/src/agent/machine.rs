@@ -5,12 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use faults::{HelperProgram, LatencyLayer};
-use node::cgroup::{Admission, Child, CpuQuota, CpuSet, Hierarchies, NodeCgroup, NodeSpec, Scope};
+use node::cgroup::{
+    Admission, Child, CpuQuota, CpuSet, Hierarchies, Mode, NodeCgroup, NodeSpec, Scope,
+};
+use node::identity::ProcessId;
 use node::loopdisk::{DiskSpec, LoopDisk, LoopDiskError};
 use node::tag;
 use tokio::task::JoinHandle;
 
 use super::home::Home;
+use super::options::Isolation;
 use super::process::Ground;
 use super::wire::{Budget, Disk, Layer, Place, Prepare, Prepared, RequestId};
 
@@ -20,6 +24,8 @@ pub(super) struct Machine {
     disk: Option<LoopDisk>,
     layer: Option<LatencyLayer>,
     ground: Ground,
+    /// A server that was there before.
+    adopted: Option<ProcessId>,
     /// The kernel's count when it was last looked at.
     server_oom_kills: u64,
 }
@@ -32,6 +38,7 @@ pub(super) struct Building {
     groups: Option<NodeCgroup>,
     limitations: Vec<String>,
     disk: Option<JoinHandle<Result<LoopDisk, LoopDiskError>>>,
+    adopted: Option<ProcessId>,
 }
 
 impl Building {
@@ -60,7 +67,50 @@ impl Building {
             groups,
             limitations,
             disk,
+            adopted: None,
         }
+    }
+
+    /// Makes groups around a process that is there already; an error when it cannot be had.
+    pub(super) fn adopt(request: RequestId, pid: i32, home: &Home) -> Result<Building, String> {
+        if home.options.isolation != Isolation::None {
+            return Err("only an agent that shares its machine's processes can adopt one".into());
+        }
+        let process = ProcessId::of(pid)
+            .map_err(|error| error.to_string())?
+            .ok_or_else(|| format!("there is no process {pid}"))?;
+        let hierarchies = Hierarchies::detect();
+        let mut limitations = Vec::new();
+        let groups = match hierarchies.mode() {
+            Mode::None => {
+                limitations.push(format!("no cgroups: {}", hierarchies.refused().join("; ")));
+                None
+            }
+            Mode::V1 | Mode::V2 => {
+                let purpose = &home.options.purpose;
+                let spec = NodeSpec {
+                    run: purpose.run.clone(),
+                    node: purpose.node.clone(),
+                    budget: None,
+                    cpus: None,
+                };
+                let journal = &home.side.journal;
+                let adopted = NodeCgroup::adopt(&hierarchies, &spec, journal, process);
+                Some(adopted.map_err(|error| error.to_string())?)
+            }
+        };
+        Ok(Building {
+            request,
+            prepare: Prepare {
+                budget: Budget::Unlimited,
+                cpus: Vec::new(),
+                disk: Disk::Shared,
+            },
+            groups,
+            limitations,
+            disk: None,
+            adopted: Some(process),
+        })
     }
 
     /// Waits for the disk. Cancel-safe.
@@ -148,6 +198,7 @@ impl Building {
                 disk,
                 layer,
                 ground,
+                adopted: self.adopted,
                 server_oom_kills: 0,
             },
             prepared,
@@ -169,6 +220,11 @@ impl Machine {
     /// What makes its disk slow to answer.
     pub(super) fn layer(&self) -> Option<&LatencyLayer> {
         self.layer.as_ref()
+    }
+
+    /// A server that was there before.
+    pub(super) fn adopted(&self) -> Option<ProcessId> {
+        self.adopted
     }
 
     /// Where servers keep their data.

@@ -9,6 +9,7 @@ use super::{Exit, output};
 use crate::cluster::running::RunningError;
 use crate::cluster::{ClusterError, NodeError};
 use crate::experiment::{Color, LoadError};
+use crate::inject::InjectError;
 use crate::run::RunError;
 
 /// Why a command did not do what it was asked for.
@@ -44,6 +45,9 @@ pub enum CliError {
     /// The undo journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A fault on demand could not be carried out.
+    #[error(transparent)]
+    Inject(#[from] InjectError),
     /// A load could not be made.
     #[error(transparent)]
     Load(#[from] workloads::LoadError),
@@ -115,6 +119,7 @@ impl CliError {
             | CliError::NothingUp
             | CliError::Results(_)
             | CliError::Journal(_)
+            | CliError::Inject(_)
             | CliError::Load(_)
             | CliError::Compare(_)
             | CliError::Job(_)

@@ -153,6 +153,13 @@ impl Node {
         }
     }
 
+    pub(super) async fn adopt(&self, pid: i32) -> Result<Prepared, NodeError> {
+        match self.ask(Request::Adopt { pid }, THOROUGH).await? {
+            Response::Prepared(prepared) => Ok(prepared),
+            other => Err(self.off_topic(&other)),
+        }
+    }
+
     /// Starts a process.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use super::{Finished, RunError, report};
 use crate::cluster::spec::ClusterSpec;
 use crate::cluster::{Cluster, ClusterError, Settings};
 use crate::experiment::{self, Cell, Experiment};
+use crate::inject::control::Control;
 use crate::plan::{Plan, PlannedTrial};
 use crate::preflight::{Preflight, layer_for};
 use crate::trial::{self, Trial, TrialError};
@@ -83,6 +84,7 @@ async fn conduct(options: &Options) -> Result<Finished, RunError> {
     let mut progress = Progress::new(options.output);
     let mut stage = Stage {
         run,
+        control: None,
         cluster: None,
         dir: None,
         claim: None,
@@ -135,6 +137,8 @@ fn resumable(dir: &Path) -> Result<Experiment, RunError> {
 /// What is up at the moment.
 struct Stage {
     run: RunName,
+    /// Takes faults on demand for the cluster; before it, so that it goes first.
+    control: Option<Control>,
     cluster: Option<(ClusterSpec, Cluster)>,
     dir: Option<RunDir>,
     claim: Option<Claim>,
@@ -199,10 +203,14 @@ impl Stage {
         }
         if let Some((_, cluster)) = &mut self.cluster {
             let lost = cluster.nodes().filter(|node| node.lost().is_some());
-            for node in lost.map(|node| node.name().clone()).collect::<Vec<_>>() {
+            let lost: Vec<_> = lost.map(|node| node.name().clone()).collect();
+            for node in &lost {
                 progress.doing(&format!("rebuilding node {node}"));
-                cluster.rebuild(&node).await?;
-                progress.rebuilt(&node);
+                cluster.rebuild(node).await?;
+                progress.rebuilt(node);
+            }
+            if !lost.is_empty() {
+                self.listen().await;
             }
             return Ok(());
         }
@@ -221,7 +229,18 @@ impl Stage {
             return Err(RunError::Impossible(preflight.obstacles));
         }
         self.versions.extend(preflight.versions);
+        self.listen().await;
         Ok(())
+    }
+
+    /// Takes faults on demand from now on, for the nodes that there are now. A run goes on without.
+    async fn listen(&mut self) {
+        if let Some(before) = self.control.take() {
+            before.end().await;
+        }
+        if let Some((_, cluster)) = &self.cluster {
+            self.control = Control::listen(&self.run, cluster.sites()).ok();
+        }
     }
 
     fn environment(
@@ -291,6 +310,7 @@ impl Stage {
 
     /// Takes the cluster down; says what could not be undone.
     async fn down(&mut self) -> Result<(), RunError> {
+        self.control = None;
         match self.cluster.take() {
             Some((_, cluster)) => Ok(cluster.down().await?),
             None => Ok(()),

@@ -76,7 +76,7 @@ impl Course<'_> {
         let hands = Hands {
             fault: &self.spec.name,
             place: &self.spec.on,
-            cluster: self.cluster,
+            sites: self.cluster.sites(),
             news: self.news.clone(),
             standing: self.standing.clone(),
         };

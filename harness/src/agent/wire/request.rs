@@ -33,6 +33,12 @@ pub enum Request {
     Clock,
     /// Make the node's machine: budget, groups, disk. Once, before anything is started.
     Prepare(Prepare),
+    /// Instead of [`Request::Prepare`]: take a process that is there already as this node's server. Only for an agent
+    /// that is not kept apart from its machine.
+    Adopt {
+        /// Its number.
+        pid: i32,
+    },
     /// Write the payload into a file at `offset`; offset 0 creates or empties it.
     PutFile {
         /// On the node; missing directories above it are made.

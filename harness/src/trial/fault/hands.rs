@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use faults::{FaultType, Flow, Place, Site};
+use faults::{FaultType, Place};
 use futures_util::future::try_join_all;
 use results::ProbeMoment;
 use tokio::sync::mpsc;
@@ -15,7 +14,7 @@ use vocab::units::Span;
 use super::{News, Readings, What};
 use crate::agent::clock;
 use crate::agent::wire::FaultOrder;
-use crate::cluster::{Cluster, Node};
+use crate::cluster::{Node, Sites};
 
 /// The agent clears a fault itself this long after its time.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
@@ -27,7 +26,7 @@ pub(in crate::trial) type Standing = Arc<Mutex<Vec<(Node, FaultOrder)>>>;
 pub(super) struct Hands<'a> {
     pub(super) fault: &'a FaultName,
     pub(super) place: &'a Place,
-    pub(super) cluster: &'a Cluster,
+    pub(super) sites: Sites,
     pub(super) news: mpsc::UnboundedSender<News>,
     pub(super) standing: Standing,
 }
@@ -58,7 +57,8 @@ impl Hands<'_> {
         site.clear(order.clone())
             .await
             .map_err(|error| error.to_string())?;
-        lock(&self.standing).retain(|(_, standing)| *standing != order);
+        lock(&self.standing)
+            .retain(|(_, other)| other.victim != order.victim || other.fault != order.fault);
         self.tell(victim, What::Cleared);
         Ok(())
     }
@@ -87,14 +87,6 @@ impl Hands<'_> {
         self.tell_at(clock::now(), victim, what);
     }
 
-    fn flow(&self) -> Result<Flow, String> {
-        let address = |name: &NodeName| Some(self.cluster.node(name).ok()?.address());
-        let clients: Vec<IpAddr> = self.cluster.clients().map(Node::address).collect();
-        self.place
-            .flow(address, &clients)
-            .map_err(|error| error.to_string())
-    }
-
     fn tell_at(&self, at: Monotonic, victim: &NodeName, what: What) {
         // The driver listens as long as the course runs.
         let _heard = self.news.send(News {
@@ -110,30 +102,7 @@ impl Hands<'_> {
         kind: &FaultType,
         victim: &NodeName,
     ) -> Result<(Node, FaultOrder), String> {
-        let node = self
-            .cluster
-            .node(victim)
-            .map_err(|error| error.to_string())?;
-        let facts = self
-            .cluster
-            .facts(node)
-            .await
-            .map_err(|error| error.to_string())?;
-        let site = match kind.site(&facts, self.cluster.wiring()) {
-            Site::Node => node,
-            Site::Hub => self
-                .cluster
-                .hub()
-                .ok_or("this cluster has no hub between its nodes to carry it out")?,
-        };
-        let order = FaultOrder {
-            fault: self.fault.clone(),
-            kind: kind.clone(),
-            victim: victim.clone(),
-            address: node.address(),
-            flow: self.flow()?,
-        };
-        Ok((site.clone(), order))
+        self.sites.order(self.fault, kind, self.place, victim).await
     }
 }
 
