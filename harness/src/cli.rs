@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod schema;
 mod serve;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -64,6 +65,7 @@ enum Verb {
     Heal(heal::Heal),
     Load(load::Load),
     Bench(bench::Bench),
+    Soak(soak::Soak),
     Serve(serve::Serve),
     Schema(schema::Schema),
     Completions(completions::Completions),
@@ -96,6 +98,7 @@ fn execute(verb: Verb) -> Result<ExitCode, CliError> {
         Verb::Heal(heal) => heal.execute(),
         Verb::Load(load) => load.execute(),
         Verb::Bench(bench) => bench.execute(),
+        Verb::Soak(soak) => soak.execute(),
         Verb::Serve(serve) => serve.execute(),
         Verb::Schema(schema) => schema.execute(),
         Verb::Completions(completions) => completions.execute(Cli::command()),

@@ -11,4 +11,5 @@ pub mod inject;
 pub mod plan;
 pub mod preflight;
 pub mod run;
+pub mod soak;
 pub mod trial;

@@ -6,13 +6,14 @@
 
 mod shuffle;
 
-use std::sync::Arc;
+pub(crate) use shuffle::Generator;
+
+pub(crate) use std::sync::Arc;
 use std::time::Duration;
 
 use vocab::ids::TrialId;
 
 use crate::experiment::{Cell, Experiment};
-use shuffle::Generator;
 
 /// What a trial takes besides its phases: cluster up, target ready, results written, cluster down. A rough figure.
 const OVERHEAD: Duration = Duration::from_secs(6);

@@ -8,7 +8,7 @@ use faults::helpers;
 use workloads::LoadJob;
 
 use super::{CliError, Exit};
-use crate::agent;
+use crate::{agent, soak};
 
 /// Verbs that no person types.
 #[derive(Debug, Subcommand)]
@@ -18,6 +18,12 @@ pub(super) enum Internal {
     Agent {
         /// What the agent must know before it can be spoken to, as JSON.
         options: String,
+    },
+    /// Holds faults up until it is killed.
+    #[command(hide = true)]
+    SoakHold {
+        /// What to hold, as JSON.
+        hold: String,
     },
     /// Makes the load that a line of JSON on standard input describes.
     #[command(hide = true)]
@@ -50,6 +56,7 @@ impl Internal {
         match self {
             // Says itself how it ends.
             Internal::Agent { options } => return Ok(agent::main(&options)),
+            Internal::SoakHold { hold } => soak_hold(&hold)?,
             Internal::LoadWorker => load_worker()?,
             Internal::Spinner => helpers::spinner::main()?,
             Internal::DutyCycle => helpers::duty_cycle::main()?,
@@ -61,6 +68,18 @@ impl Internal {
         }
         Ok(Exit::Pass.into())
     }
+}
+
+fn soak_hold(hold: &str) -> Result<(), CliError> {
+    let hold = serde_json::from_str(hold).map_err(CliError::Job)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::System {
+            what: "start the runtime".to_owned(),
+            source,
+        })?;
+    Ok(tokio::task::LocalSet::new().block_on(&runtime, soak::hold(hold))?)
 }
 
 fn load_worker() -> Result<(), CliError> {
