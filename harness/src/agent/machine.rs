@@ -105,6 +105,7 @@ impl Building {
                 budget: Budget::Unlimited,
                 cpus: Vec::new(),
                 disk: Disk::Shared,
+                layer: Layer::None,
             },
             groups,
             limitations,

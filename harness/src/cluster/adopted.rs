@@ -1,11 +1,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use node::journal::Purpose as JournalPurpose;
-use node::procfs::ProcessTree;
 use tokio::sync::broadcast;
 
 use super::error::{ClusterError, NodeError};
-use super::link;
+use super::link::{self, Launch};
 use super::node::{Identity, Node, Purpose};
 use super::roster::Roster;
 use super::state::Settings;
@@ -43,16 +42,15 @@ impl Adopted {
             isolation: Isolation::None,
         };
         let (events, _) = broadcast::channel(16);
-        let started = link::start(&settings.program, &hash, &options, events).await?;
-        let agent = ProcessTree::under(started.pid)
-            .ok()
-            .and_then(|tree| tree.processes.get(1).map(|sample| sample.process.pid));
+        let launch = Launch::Here(settings.program.clone());
+        let started = link::start(&launch, &hash, &options, events).await?;
         let identity = Identity {
             name: name.clone(),
             purpose: Purpose::Server,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            agent_pid: agent.unwrap_or(started.pid),
+            agent_pid: None,
             dir: options.dir,
+            program: settings.program.clone(),
             ended: started.ended,
         };
         let node = Node::new(started.link, identity);

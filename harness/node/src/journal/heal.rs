@@ -2,6 +2,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::JournalError;
 use super::entry::{Header, Purpose};
@@ -124,7 +125,7 @@ fn stale_owners(journal: &Path, report: &mut Report) -> Result<Vec<(PathBuf, Loc
         if !dir.is_dir() {
             continue;
         }
-        match Lock::take(&dir.join(LOCK)) {
+        match take_from_the_dying(&dir) {
             Ok(Some(lock)) => stale.push((dir, lock)),
             Ok(None) => report.live.push(OwnerName::of_dir(&dir)),
             // Its maker died before it held anything, or a healer is just removing it.
@@ -135,6 +136,23 @@ fn stale_owners(journal: &Path, report: &mut Report) -> Result<Vec<(PathBuf, Loc
         }
     }
     Ok(stale)
+}
+
+/// How long a child of an owner that was killed may hold its lock: between its fork and its exec, or until it dies.
+const DYING: Duration = Duration::from_secs(3);
+
+/// The lock of an owner; `None` if it is alive. One whose first process is gone is asked again for a while: its agent is
+/// about to undo everything, or what it had just forked still holds the lock.
+fn take_from_the_dying(dir: &Path) -> io::Result<Option<Lock>> {
+    let begun = Instant::now();
+    loop {
+        let lock = Lock::take(&dir.join(LOCK))?;
+        let dying = !OwnerName::of_dir(dir).may_live();
+        if lock.is_some() || !dying || begun.elapsed() > DYING {
+            return Ok(lock);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Undoes the entries in the directory of an owner whose lock the caller holds.

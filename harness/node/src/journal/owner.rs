@@ -22,12 +22,35 @@ impl OwnerName {
         let name = dir.file_name().unwrap_or_default();
         OwnerName(name.to_string_lossy().into_owned())
     }
+
+    /// Whether the process that opened the journal, the guardian, may live: as far as its name tells from here.
+    pub(super) fn may_live(&self) -> bool {
+        let parts: Vec<&str> = self.0.rsplit('-').take(3).collect();
+        // Process number and start time; a second journal of the same process has a number behind them.
+        let alive = |pid: &str, start_ticks: &str| {
+            let (Ok(pid), Ok(start_ticks)) = (pid.parse(), start_ticks.parse()) else {
+                return true;
+            };
+            ProcessId { pid, start_ticks }.is_alive() && !is_zombie(pid)
+        };
+        match parts[..] {
+            [last, middle, first] => alive(middle, last) || alive(first, middle),
+            _ => true,
+        }
+    }
 }
 
 impl fmt::Display for OwnerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether a process only waits for its parent to ask how it ended: it holds nothing any more.
+fn is_zombie(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| rest.starts_with('Z'))
 }
 
 /// An owner of this process, its lock held.
