@@ -26,6 +26,15 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// The stamp of a command that opens a session. It never counts as executed, so each copy is ordered and answered.
+    pub const fn opening(session: SessionId) -> Self {
+        Self {
+            session,
+            seq: u64::MAX,
+            below: 0,
+        }
+    }
+
     pub(super) fn encode(&self, entry: &mut BytesMut) {
         entry.put_u64_le(self.session.0);
         put_varint(entry, self.seq);

@@ -35,7 +35,7 @@ fn stamp(session: u64, seq: u64, below: u64) -> Stamp {
 
 fn open(store: &mut Store, session: u64, generation: Option<u64>) -> String {
     let command = Command {
-        stamp: Some(stamp(session, 0, 0)),
+        stamp: Some(Stamp::opening(SessionId(session))),
         op: Op::Open { generation },
     };
     apply(store, &command)
@@ -153,6 +153,7 @@ fn a_stamped_command_takes_effect_once_in_whatever_order_copies_come() {
     }
     assert!(store.has_executed(stamp(7, 2, 0)) && !store.has_executed(stamp(7, 4, 0)));
     assert_eq!(store.kept_reply(stamp(7, 2, 0)), Some(&b":3\r\n"[..]));
+    assert!(!store.has_executed(Stamp::opening(SessionId(7))));
     // Copies change nothing at all.
     let before: Vec<_> = store.snapshot().collect();
     add(&mut store, stamp(7, 3, 3));

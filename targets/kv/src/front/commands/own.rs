@@ -22,11 +22,7 @@ pub(super) fn session(call: Call<'_>) -> Done {
         return Done::Continue;
     };
     connection.bind(Some(session));
-    let stamp = Some(Stamp {
-        session,
-        seq: 0,
-        below: 0,
-    });
+    let stamp = Some(Stamp::opening(session));
     let op = Op::Open {
         generation: generation.flatten(),
     };
