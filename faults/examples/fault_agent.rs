@@ -74,6 +74,7 @@ fn context(order: &Order) -> Result<FaultContext, Failure> {
         cgroup: group.transpose()?,
         servers: servers.into_iter().collect(),
         latency: None,
+        keeper: None,
         disk: order.journal.parent().map(Path::to_owned),
         link: link.transpose()?,
         flow: Flow::default(),

@@ -131,7 +131,7 @@ pub fn available(kind: &FaultType, facts: &Facts, wiring: Wiring) -> Availabilit
         FaultType::NetCorrupt(corrupt) => impaired(Impairment::Corrupt(corrupt.clone())),
         FaultType::NetRate(rate) => impaired(Impairment::Rate(rate.clone())),
         FaultType::NetPartition(_) => net::partition(facts, wiring),
-        FaultType::ProcessPause(_) => yes(Backend::Signals, None),
+        FaultType::ProcessPause(_) | FaultType::ProcessKill(_) => yes(Backend::Signals, None),
     }
 }
 

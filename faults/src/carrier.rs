@@ -9,6 +9,7 @@ mod disk_window;
 mod duty;
 mod duty_quota;
 mod group_quota;
+mod kill;
 mod line;
 mod link_probe;
 mod memory;
@@ -98,6 +99,7 @@ pub(crate) fn carrier(
         (FaultType::NetPartition(partition), _) => {
             Box::new(partition::Partition::new(partition, context)?)
         }
+        (FaultType::ProcessKill(kill), _) => Box::new(kill::Kill::new(kill, context)?),
         (FaultType::ProcessPause(pause), _) => match (pause.length, pause.period) {
             (Some(length), Some(period)) => {
                 Box::new(repeated_pause::RepeatedPause::new(length, period, context)?)

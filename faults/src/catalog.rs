@@ -12,7 +12,8 @@ use crate::site::{Site, Wiring};
 use crate::spec::{
     CpuContention, CpuQuota, DelayedOperations, DiskContention, DiskIops, DiskLatency,
     DiskThroughput, Distribution, FaultType, MemoryContention, MemoryLimit, NetCorrupt, NetDelay,
-    NetDuplicate, NetLoss, NetPartition, NetRate, NetReorder, Order, ProcessPause, Swap,
+    NetDuplicate, NetLoss, NetPartition, NetRate, NetReorder, Order, ProcessKill, ProcessPause,
+    Swap,
 };
 
 /// A fault that depbench has.
@@ -118,6 +119,7 @@ pub(crate) fn typical() -> Vec<FaultType> {
         }),
         FaultType::NetPartition(NetPartition::default()),
         FaultType::ProcessPause(ProcessPause::default()),
+        FaultType::ProcessKill(ProcessKill::default()),
     ]
 }
 
@@ -210,6 +212,11 @@ fn listed(kind: &FaultType) -> Listed {
             parameters::<NetPartition>(),
             &[Backend::PacketFilter],
         ),
+        FaultType::ProcessKill(_) => (
+            "the server is ended, and later started again with the data it left",
+            parameters::<ProcessKill>(),
+            &[Backend::Signals],
+        ),
         FaultType::ProcessPause(_) => (
             "the server is stopped, throughout or again and again, but not dead",
             parameters::<ProcessPause>(),
@@ -265,6 +272,7 @@ mod tests {
             "net.rate",
             "net.partition",
             "process.pause",
+            "process.kill",
         ];
         assert_eq!(names, expected);
         for fault in &faults {

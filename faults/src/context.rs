@@ -10,6 +10,7 @@ use node::links::LinkName;
 
 use crate::error::FaultError;
 use crate::flow::Flow;
+use crate::keeper::Keeper;
 use crate::layer::LatencyLayer;
 use crate::process::HelperProgram;
 use crate::servers::Servers;
@@ -36,6 +37,8 @@ pub struct FaultContext {
     pub flow: Flow,
     /// How the nodes are joined.
     pub wiring: Wiring,
+    /// Who can start servers again; `None` when nobody can.
+    pub keeper: Option<Keeper>,
     /// How helpers are started.
     pub helper: HelperProgram,
 }

@@ -60,7 +60,9 @@ impl fmt::Display for Effect {
 /// What the readings of `kind` before and during the fault prove. Only what is proven counts against the fault:
 /// where a reading is missing, it is taken to have bitten.
 pub fn effect(kind: &FaultType, before: &[Reading], during: &[Reading]) -> Effect {
-    if let Some(reason) = died(before, during) {
+    // A server that is to be ended may be.
+    let is_kill = matches!(kind, FaultType::ProcessKill(_));
+    if let Some(reason) = died(before, during).filter(|_| !is_kill) {
         return Effect::FailStop { reason };
     }
     let both = Both { before, during };
@@ -92,6 +94,7 @@ pub fn effect(kind: &FaultType, before: &[Reading], during: &[Reading]) -> Effec
         FaultType::NetRate(rate) => net::rate(rate, &both),
         FaultType::NetPartition(_) => net::partition(&both),
         FaultType::ProcessPause(_) => pause_effect(&both),
+        FaultType::ProcessKill(_) => kill_effect(&both),
     }
 }
 
@@ -183,6 +186,13 @@ fn pause_effect(probes: &Both<'_>) -> Effect {
     match (stopped, periods) {
         (_, Some(periods)) if periods > 0.0 => Effect::Bit,
         (Some(0.0), _) => without("no server process was stopped".to_owned()),
+        _ => Effect::Bit,
+    }
+}
+
+fn kill_effect(probes: &Both<'_>) -> Effect {
+    match probes.during(Probe::KilledServers) {
+        Some(0.0) => without("no server was ended".to_owned()),
         _ => Effect::Bit,
     }
 }

@@ -20,6 +20,8 @@ pub enum Probe {
     ServerProcesses,
     /// Server processes that are stopped.
     StoppedProcesses,
+    /// Servers that were ended on purpose and are not started again by the end of the fault, or were meanwhile.
+    KilledServers,
     /// CPU the server got, of the node's machine size.
     CpuShare,
     /// Periods in which the server was denied CPU that it wanted, of all.
@@ -86,6 +88,7 @@ impl Probe {
         match self {
             Probe::ServerProcesses => "server_processes",
             Probe::StoppedProcesses => "stopped_processes",
+            Probe::KilledServers => "killed_servers",
             Probe::CpuShare => "cpu_share",
             Probe::ThrottledPeriods => "throttled_periods",
             Probe::CpuWait => "cpu_wait",
@@ -140,6 +143,7 @@ impl Probe {
             Probe::MajorFaults | Probe::DiskOperations => "/s",
             Probe::ServerProcesses
             | Probe::StoppedProcesses
+            | Probe::KilledServers
             | Probe::MemoryLimitHits
             | Probe::OomKills
             | Probe::DelayedOperations

@@ -55,6 +55,13 @@ pub fn residue(kind: &FaultType, before: &[Reading], after: &[Reading]) -> Optio
         // No link is so busy after a fault that its rate could be told.
         FaultType::NetRate(_) => None,
         FaultType::NetPartition(_) => echoes(Share::ALL, Probe::LostEchoes, "lost", before, after),
+        FaultType::ProcessKill(_) => {
+            let (alive, were) = (
+                after_of(Probe::ServerProcesses)?,
+                value(before, Probe::ServerProcesses)?,
+            );
+            (alive < were).then(|| format!("{alive} of {were} servers run again"))
+        }
         FaultType::ProcessPause(_) => after_of(Probe::StoppedProcesses)
             .filter(|stopped| *stopped > 0.0)
             .map(|stopped| format!("{stopped} server processes are still stopped")),

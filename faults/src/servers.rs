@@ -61,6 +61,16 @@ impl Servers {
         }
     }
 
+    /// The servers that their starter knows.
+    pub(crate) fn known(&self) -> &[ProcessId] {
+        &self.known
+    }
+
+    /// Takes others for the known ones.
+    pub(crate) fn replace(&mut self, known: Vec<ProcessId>) {
+        self.known = known;
+    }
+
     /// All server processes now: the members of the server's cgroup, else the known ones and their descendants.
     pub(crate) fn all(&self) -> Vec<ProcessId> {
         let members = self
@@ -136,6 +146,11 @@ impl Servers {
             .cpu_ns?;
         Some(Duration::from_nanos(used))
     }
+}
+
+/// Whether a process has ended, waited for by its parent or not.
+pub(crate) fn has_ended(process: &ProcessId) -> bool {
+    state(process) == State::Gone
 }
 
 /// Waits until a stop signal has taken hold: a thread that runs on another CPU, or waits for a disk, stops a little

@@ -2,6 +2,7 @@
 
 mod count;
 mod disk;
+mod kill;
 mod kind;
 mod memory;
 mod net;
@@ -20,6 +21,7 @@ pub use count::Count;
 pub use disk::{
     DelayedOperations, DiskContention, DiskIops, DiskLatency, DiskThroughput, WriteSync,
 };
+pub use kill::{KillSignal, ProcessKill};
 pub use kind::{CpuContention, CpuQuota, FaultType, ProcessPause};
 pub use memory::{MemoryContention, MemoryLimit, Swap};
 pub use net::{
@@ -187,6 +189,8 @@ mod tests {
             "net.rate: {rate: 128KB/s, queue: 1s}",
             "net.partition: {}",
             "net.partition: {direction: in}",
+            "process.kill: {}",
+            "process.kill: {signal: term, restart: 3s}",
             "process.pause: {}",
             "process.pause: {for: 100ms, period: 1s}",
         ] {
@@ -387,6 +391,12 @@ mod tests {
                 "node: s1",
                 "type.net.rate.queue",
                 "at most 30s",
+            ),
+            (
+                "process.kill: {restart: 0s}",
+                "node: s1",
+                "type.process.kill.restart",
+                "above 0s",
             ),
             (
                 "process.pause: {for: 1s}",

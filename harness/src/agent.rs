@@ -20,6 +20,7 @@ mod options;
 mod outbox;
 mod process;
 mod program;
+mod revival;
 mod serve;
 mod stdio;
 mod usage;

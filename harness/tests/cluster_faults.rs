@@ -13,13 +13,14 @@ use faults::{Availability, FaultType, Site, available, effect, residue};
 use results::ProbeMoment;
 use vocab::units::Span;
 
-const FAULTS: [&str; 6] = [
+const FAULTS: [&str; 7] = [
     r#"{"cpu.quota": {"share": "10%"}}"#,
     r#"{"cpu.contention": {"weight": "15x"}}"#,
     r#"{"disk.throughput": {"rate": "128KB/s"}}"#,
     r#"{"memory.contention": {"bytes": "64MiB"}}"#,
     r#"{"net.delay": {"delay": "40ms"}}"#,
     r#"{"process.pause": {}}"#,
+    r#"{"process.kill": {}}"#,
 ];
 
 /// Injects, probes and clears one fault on `s1`; says whether it could be had.

@@ -7,6 +7,7 @@ use vocab::problem::{FieldPath, Problems, Validate};
 use vocab::units::{Share, Span, Weight};
 
 use super::disk::{DiskContention, DiskIops, DiskLatency, DiskThroughput};
+use super::kill::ProcessKill;
 use super::memory::{MemoryContention, MemoryLimit};
 use super::net::{NetCorrupt, NetDelay, NetDuplicate, NetLoss, NetPartition, NetRate, NetReorder};
 
@@ -62,6 +63,9 @@ pub enum FaultType {
     /// The server is stopped, not dead.
     #[serde(rename = "process.pause")]
     ProcessPause(ProcessPause),
+    /// The server is ended, and later started again.
+    #[serde(rename = "process.kill")]
+    ProcessKill(ProcessKill),
 }
 
 /// Parameters of `cpu.quota`.
@@ -128,6 +132,7 @@ impl FaultType {
             FaultType::NetRate(_) => "net.rate",
             FaultType::NetPartition(_) => "net.partition",
             FaultType::ProcessPause(_) => "process.pause",
+            FaultType::ProcessKill(_) => "process.kill",
         }
     }
 }
@@ -154,6 +159,7 @@ impl fmt::Display for FaultType {
             FaultType::NetCorrupt(corrupt) => write!(f, " {corrupt}"),
             FaultType::NetRate(rate) => write!(f, " {rate}"),
             FaultType::NetPartition(partition) => write!(f, " {partition}"),
+            FaultType::ProcessKill(kill) => write!(f, " {kill}"),
             FaultType::ProcessPause(pause) => match (pause.length, pause.period) {
                 (Some(length), Some(period)) => write!(f, " {length} every {period}"),
                 _ => Ok(()),
@@ -182,6 +188,7 @@ impl Validate for FaultType {
             FaultType::NetRate(rate) => rate.validate(&at, problems),
             FaultType::NetPartition(_) => {}
             FaultType::ProcessPause(pause) => validate_pause(pause, &at, problems),
+            FaultType::ProcessKill(kill) => kill.validate(&at, problems),
         }
     }
 }

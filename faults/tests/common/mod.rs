@@ -187,6 +187,7 @@ impl Rig {
             servers: self.servers.iter().map(Server::id).collect(),
             disk: Some(self.disk_dir()),
             latency: None,
+            keeper: None,
             link: None,
             flow: Flow::default(),
             wiring: Wiring::Hub,

@@ -56,8 +56,11 @@ pub(super) fn undo(agent: Agent) -> (Vec<String>, AgentSide) {
         machine,
         mut processes,
         mut faults,
+        revivals,
         ..
     } = agent;
+    // Who still waits for a server to start again is told that nobody will.
+    drop(revivals);
     let mut problems = faults.clear_all();
     problems.extend(processes.stop_all());
     if !options.isolation.is_shared() {

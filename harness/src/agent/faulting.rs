@@ -266,6 +266,7 @@ impl Agent {
                 Isolation::Node { .. } | Isolation::Hub(_) => Wiring::Hub,
             },
             disk: Some(self.home.disk()),
+            keeper: Some(self.revivals.keeper()),
             latency: self.machine.as_ref().and_then(Machine::layer).cloned(),
             link: fault_link(&self.home.options.isolation, order)?,
             helper: HelperProgram::myself(),

@@ -34,6 +34,17 @@ struct Running {
     pid: Pid,
     name: String,
     place: Place,
+    /// How it was started; kept for servers, which a fault may end and have started again.
+    spawn: Option<Spawn>,
+    life: Life,
+}
+
+/// Whether a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Runs,
+    /// It was ended by a fault and is to be started again.
+    Down,
 }
 
 /// A process has ended.
@@ -62,9 +73,33 @@ impl Processes {
                 pid,
                 name: spawn.name.clone(),
                 place: spawn.place,
+                spawn: (spawn.place == Place::Server).then(|| spawn.clone()),
+                life: Life::Runs,
             },
         );
         Ok((id, born))
+    }
+
+    /// Starts a server again that is down, under the number that its controller knows; gives its process number.
+    pub(super) fn revive(&mut self, pid: i32, ground: &Ground) -> Result<i32, String> {
+        let running = self
+            .running
+            .values_mut()
+            .find(|running| running.pid.as_raw() == pid)
+            .ok_or_else(|| format!("process {pid} was not started here"))?;
+        // Its end may not have been seen yet, but whoever asks has.
+        if running.life == Life::Runs && reap_one(running.pid).is_none() {
+            return Ok(pid);
+        }
+        running.life = Life::Down;
+        let spawn = running
+            .spawn
+            .as_ref()
+            .ok_or_else(|| format!("`{}` is no server", running.name))?;
+        let born = birth::start(spawn, Vec::new(), ground)?;
+        running.pid = Pid::from_raw(born.pid);
+        running.life = Life::Runs;
+        Ok(born.pid)
     }
 
     /// Signals a process and its group.
@@ -73,6 +108,9 @@ impl Processes {
             .running
             .get(&process)
             .ok_or_else(|| format!("{process} has ended"))?;
+        if running.life == Life::Down {
+            return Err(format!("{process} was ended by a fault"));
+        }
         let signal =
             Signal::try_from(signal).map_err(|_| format!("there is no signal {signal}"))?;
         killpg(running.pid, signal)
@@ -83,7 +121,7 @@ impl Processes {
     pub(super) fn pids(&self, place: Place) -> Vec<i32> {
         self.running
             .values()
-            .filter(|running| running.place == place)
+            .filter(|running| running.place == place && running.life == Life::Runs)
             .map(|running| running.pid.as_raw())
             .collect()
     }
@@ -95,13 +133,20 @@ impl Processes {
             .any(|running| running.pid.as_raw() == pid)
     }
 
-    /// Takes note of all that have ended.
-    pub(super) fn reap(&mut self) -> Vec<Ended> {
+    /// Takes note of all that have ended; those that are expected to stay known, to be started again.
+    pub(super) fn reap(&mut self, expected: impl Fn(i32) -> bool) -> Vec<Ended> {
         let mut ended = Vec::new();
         self.running.retain(|id, running| {
+            if running.life == Life::Down {
+                return true;
+            }
             let Some(cause) = reap_one(running.pid) else {
                 return true;
             };
+            if expected(running.pid.as_raw()) {
+                running.life = Life::Down;
+                return true;
+            }
             let exit = Exit {
                 at: clock::now(),
                 wall: Wall::now(),
@@ -122,13 +167,14 @@ impl Processes {
     ///
     /// Blocks: nothing else is left to do.
     pub(super) fn stop_all(&mut self) -> Vec<String> {
+        self.running.retain(|_, running| running.life == Life::Runs);
         for running in self.running.values() {
             // One that just ended needs no signal; a group may outlive its leader.
             let _gone = killpg(running.pid, Signal::SIGKILL);
         }
         let deadline = Instant::now() + DEATH;
         while !self.running.is_empty() && Instant::now() < deadline {
-            self.reap();
+            self.reap(|_| false);
             std::thread::sleep(Duration::from_millis(1));
         }
         let stuck = |running: &Running| {

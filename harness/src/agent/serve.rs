@@ -20,6 +20,7 @@ use super::lease::Lease;
 use super::machine::{Building, Machine};
 use super::outbox::{Gone, Outbox};
 use super::process::{Ended, Orphans, Processes};
+use super::revival::Revivals;
 use super::stdio::{Channel, Ends};
 use super::usage;
 use super::wire::{
@@ -44,6 +45,7 @@ pub(super) struct Agent {
     pub(super) machine: Option<Machine>,
     pub(super) processes: Processes,
     pub(super) faults: Faults,
+    pub(super) revivals: Revivals,
     /// What the node can do, once it was found out.
     pub(super) facts: Option<Facts>,
     /// When to report usage.
@@ -99,6 +101,7 @@ async fn start(home: Home, ends: Ends) -> std::io::Result<ExitCode> {
         machine: None,
         processes: Processes::default(),
         faults: Faults::default(),
+        revivals: Revivals::default(),
         facts: None,
         sampling: None,
     };
@@ -174,6 +177,7 @@ impl Agent {
                 },
                 disk = built(&mut self.building) => self.finish_building(disk).await,
                 _ = child.recv() => self.take_note().await,
+                revival = self.revivals.next() => { self.revive(&revival); Ok(()) }
                 () = self.faults.next_end() => { self.clear_ended(); Ok(()) }
                 _ = round.tick() => {
                     orphans.bury(&self.processes);
@@ -213,7 +217,7 @@ impl Agent {
             name,
             place,
             mut exit,
-        } in self.processes.reap()
+        } in self.processes.reap(|pid| self.revivals.expects(pid))
         {
             let starved = place == Place::Server
                 && self
