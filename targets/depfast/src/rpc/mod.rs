@@ -4,22 +4,25 @@
 //! peer must not cost memory. The answer comes as an [`RpcEvent`].
 
 mod call;
+mod error;
 mod frame;
 mod pending;
+mod service;
 
 use std::cell::RefCell;
-use std::fmt;
 use std::io;
 use std::rc::Rc;
 
 use bytes::Bytes;
 
-use crate::env::{Addresses, Env, Inbox, SendError, Ticket, Transport};
+use crate::env::{Addresses, Env, Inbox, Ticket, Transport};
 use crate::event::{Completion, QuorumEvent, RpcEvent, RpcResult, Verdict};
 use crate::id::NodeId;
 pub(crate) use call::Call;
+pub use error::RpcError;
 use frame::{Header, Kind};
 use pending::Pending;
+pub use service::{Responder, Service};
 
 /// Where a node takes part in the group.
 #[derive(Clone, Debug)]
@@ -32,50 +35,6 @@ pub struct Endpoint {
     pub peers: Addresses,
     /// How many bytes may wait for one peer before messages to it are dropped.
     pub queue_bytes: usize,
-}
-
-/// Why a call will not be answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RpcError {
-    /// The queue to the peer was full, so that the call was never sent.
-    QueueFull,
-    /// There is no connection to the peer, or it broke, or it is no peer.
-    Disconnected,
-    /// So many later calls to this peer are unanswered that this one was given up.
-    Superseded,
-    /// It had not left this node when the quorum that it was for was decided, so it was dropped.
-    NotNeeded,
-    /// It was still unanswered a while after the quorum that it was for was decided, so it was given up.
-    Released,
-}
-
-impl fmt::Display for RpcError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::QueueFull => "the queue to the peer is full",
-            Self::Disconnected => "the peer is not connected",
-            Self::Superseded => "the peer left too many calls unanswered",
-            Self::NotNeeded => "the quorum was decided before the call left",
-            Self::Released => "the call was given up after its quorum was decided",
-        })
-    }
-}
-
-impl std::error::Error for RpcError {}
-
-impl From<SendError> for RpcError {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::QueueFull => Self::QueueFull,
-            SendError::Disconnected => Self::Disconnected,
-        }
-    }
-}
-
-/// What a node does for its peers.
-pub trait Service {
-    /// Handles one call. It must not block; a long answer is given later, by a coroutine that holds `respond`.
-    fn handle(&self, from: NodeId, method: u8, body: Bytes, respond: Responder);
 }
 
 /// A node's membership in the group. Clones are handles to the same one.
@@ -287,30 +246,5 @@ impl Inbox for Inner {
         for call in lost {
             call.complete(Err(RpcError::Disconnected));
         }
-    }
-}
-
-/// The way back to a caller.
-pub struct Responder {
-    transport: Rc<dyn Transport>,
-    to: NodeId,
-    method: u8,
-    id: u64,
-}
-
-impl Responder {
-    /// The caller.
-    pub const fn caller(&self) -> NodeId {
-        self.to
-    }
-
-    /// Answers the call. If the caller cannot take the answer now it is lost, as a network may lose it.
-    pub fn send(self, body: Vec<Bytes>) {
-        let header = Header {
-            kind: Kind::Response,
-            method: self.method,
-            id: self.id,
-        };
-        let _lost = self.transport.send(self.to, frame::seal(header, body));
     }
 }

@@ -10,6 +10,7 @@
 
 mod backend;
 mod clock;
+mod content;
 mod cpu;
 mod disk;
 mod executor;

@@ -4,6 +4,8 @@
 //! slowness; a wait on a quorum is where it cannot. [`Trace::graph`] shows both between the nodes of a system.
 
 mod export;
+mod members;
+mod open;
 mod stats;
 
 use std::cell::{Cell, RefCell};
@@ -15,6 +17,8 @@ use crate::env::Backend;
 use crate::id::NodeId;
 use crate::time::Instant;
 
+use members::Members;
+use open::OpenWaits;
 pub use stats::{Histogram, WaitStats};
 
 /// On whom a wait depends.
@@ -111,40 +115,6 @@ pub struct Trace {
     /// Who was seen to be asked or to answer in the quorums behind each of the statistics.
     members: RefCell<Vec<Members>>,
     open: RefCell<OpenWaits>,
-}
-
-#[derive(Default)]
-struct OpenWaits {
-    slots: Vec<Option<Open>>,
-    free: Vec<usize>,
-    begun: u64,
-}
-
-/// A set of nodes to which the same few are added again and again.
-#[derive(Default)]
-struct Members {
-    /// One bit for each of the nodes below 64.
-    low: u64,
-    all: BTreeSet<NodeId>,
-}
-
-impl Members {
-    fn add(&mut self, members: impl Iterator<Item = NodeId>) {
-        for member in members {
-            let bit = 1u64.checked_shl(member.0).unwrap_or(0);
-            if self.low & bit == 0 {
-                self.low |= bit;
-                self.all.insert(member);
-            }
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Open {
-    stats: usize,
-    since: Instant,
-    serial: u64,
 }
 
 /// A wait that is under way. It ends when this is dropped.
@@ -256,7 +226,7 @@ impl Trace {
     /// The coroutines that are suspended now, longest first.
     pub fn open_waits(&self) -> Vec<OpenWait> {
         let stats = self.stats.borrow();
-        let mut open: Vec<_> = (self.open.borrow().slots.iter().flatten())
+        let mut open: Vec<_> = (self.open.borrow().iter())
             .map(|open| OpenWait {
                 label: stats[open.stats].label,
                 on: stats[open.stats].on,
@@ -275,34 +245,12 @@ impl fmt::Debug for Trace {
     }
 }
 
-impl OpenWaits {
-    fn insert(&mut self, stats: usize, since: Instant) -> usize {
-        self.begun += 1;
-        let open = Some(Open {
-            stats,
-            since,
-            serial: self.begun,
-        });
-        if let Some(slot) = self.free.pop() {
-            self.slots[slot] = open;
-            return slot;
-        }
-        self.slots.push(open);
-        self.slots.len() - 1
-    }
-
-    fn remove(&mut self, slot: usize) -> Option<Open> {
-        self.free.push(slot);
-        self.slots[slot].take()
-    }
-}
-
 impl Waiting {
     /// Notes who belongs to the quorum that is waited for.
     pub(crate) fn met(&self, members: impl Iterator<Item = NodeId>) {
         let open = self
             .slot
-            .and_then(|slot| self.trace.open.borrow().slots[slot]);
+            .and_then(|slot| self.trace.open.borrow().get(slot));
         if let Some(open) = open {
             self.trace.members.borrow_mut()[open.stats].add(members);
         }
