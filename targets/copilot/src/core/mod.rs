@@ -10,6 +10,8 @@ mod entry;
 #[cfg(test)]
 mod explore;
 mod log;
+#[cfg(test)]
+mod merge;
 mod order;
 mod record;
 mod reply;

@@ -94,6 +94,11 @@ impl Copilot {
         failure.with(|error| error.clone().expect("waited for it"))
     }
 
+    /// Whether a crash now would make this replica forget nothing. What it might forget it has told nobody: for checkers.
+    pub fn is_durable(&self) -> bool {
+        self.wal.is_durable()
+    }
+
     /// Looks at the protocol state and the machine: for checkers.
     pub fn inspect<R>(&self, look: impl FnOnce(&Acceptor, &Machine) -> R) -> R {
         let state = self.state.borrow();

@@ -46,7 +46,7 @@ impl Client {
         loop {
             let think = self
                 .rng
-                .duration(&(Duration::from_micros(100)..Duration::from_millis(8)));
+                .duration(&(Duration::from_micros(100)..Duration::from_millis(12)));
             self.env.timeout("think", think).await;
             let Ok(stream) = self.cluster.sim.connect(&address) else {
                 address = self.any_address();
@@ -75,7 +75,7 @@ impl Client {
                 }
                 let think = self
                     .rng
-                    .duration(&(Duration::from_micros(100)..Duration::from_millis(8)));
+                    .duration(&(Duration::from_micros(100)..Duration::from_millis(12)));
                 self.env.timeout("think", think).await;
             }
         }

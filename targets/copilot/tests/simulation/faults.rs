@@ -1,5 +1,7 @@
 //! What goes wrong, at random.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use depfast::sim::{DiskFault, DiskSpeed, Link};
@@ -8,7 +10,16 @@ use depfast_copilot::{Durability, ReplicaId};
 
 use crate::cluster::Cluster;
 
+/// How often what happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Happened {
+    pub(crate) crashes: u64,
+    pub(crate) partitions: u64,
+    pub(crate) slow_replicas: u64,
+}
+
 pub(crate) struct Faults {
+    pub(crate) happened: Rc<Cell<Happened>>,
     pub(crate) cluster: Cluster,
     pub(crate) env: Env,
     pub(crate) rng: Rng,
@@ -44,6 +55,7 @@ impl Faults {
                     .filter(|_| self.rng.chance(0.4))
                     .collect();
                 sim.partition(&island);
+                self.note(|happened| happened.partitions += 1);
             }
             4 | 5 => sim.partition(&[]),
             6 => sim.set_default_link(self.link()),
@@ -54,6 +66,7 @@ impl Faults {
             8 => {
                 // One slow replica, to and from everybody: what the protocol is for.
                 let link = self.link();
+                self.note(|happened| happened.slow_replicas += 1);
                 for other in self.cluster.ids.clone() {
                     sim.set_link(victim, other, link.clone());
                     sim.set_link(other, victim, link.clone());
@@ -77,6 +90,12 @@ impl Faults {
         }
     }
 
+    fn note(&self, change: impl FnOnce(&mut Happened)) {
+        let mut happened = self.happened.get();
+        change(&mut happened);
+        self.happened.set(happened);
+    }
+
     fn restarts(&self) -> bool {
         self.cluster.durability == Durability::Fsync
     }
@@ -88,6 +107,7 @@ impl Faults {
 
     fn crash(&mut self, id: ReplicaId) {
         if self.restarts() {
+            self.note(|happened| happened.crashes += 1);
             self.cluster.crash(id);
             self.restart_later(id);
             return;
@@ -95,6 +115,7 @@ impl Faults {
         // What lives in memory only does not come back, so a majority has to stay.
         let down = self.cluster.ids.len() - self.cluster.running().len();
         if down < self.cluster.faults() {
+            self.note(|happened| happened.crashes += 1);
             self.cluster.crash(id);
         }
     }

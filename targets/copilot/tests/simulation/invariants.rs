@@ -22,6 +22,10 @@ impl Invariants {
     /// Looks at all running replicas.
     pub(crate) fn check(&mut self, cluster: &Cluster) -> Result<(), String> {
         for (id, copilot) in cluster.running() {
+            // A crash may undo what nobody was told yet.
+            if !copilot.is_durable() {
+                continue;
+            }
             copilot.inspect(|core, machine| {
                 self.check_agreement(id, core)?;
                 self.check_views(id, core)?;
@@ -129,6 +133,14 @@ impl Invariants {
             .iter()
             .map(|role| self.decisions[*role].len())
             .sum()
+    }
+
+    /// Views that began after the first ones.
+    pub(crate) fn views(&self) -> usize {
+        self.pilots
+            .keys()
+            .filter(|(_, number, _)| *number > 0)
+            .count()
     }
 
     /// Decisions on nothing.

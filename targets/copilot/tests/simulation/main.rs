@@ -1,7 +1,11 @@
 //! DepFast-Copilot in a simulated world where everything goes wrong.
 //!
-//! A failing seed names itself; `DEPFAST_SEED=17 cargo test -p depfast-copilot --test simulation` runs it again, step by
-//! step the same. `DEPFAST_SEEDS=1000` runs as many.
+//! A failing seed names itself; `DEPFAST_SEED=17 cargo test -p depfast-copilot --test simulation faults` runs it again, step
+//! by step the same. Any number, on all cores, with a summary:
+//!
+//! ```text
+//! DEPFAST_SEEDS=100000 cargo test --release -p depfast-copilot --test simulation faults -- --nocapture
+//! ```
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,7 +15,11 @@ mod faults;
 mod invariants;
 mod scenarios;
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use depfast::sim::Sim;
@@ -20,12 +28,14 @@ use history::{Budget, Input, Operation, Output, Verdict, check};
 
 use client::{Client, History};
 use cluster::Cluster;
-use faults::{Faults, heal};
+use faults::{Faults, Happened, heal};
 use invariants::Invariants;
 
+/// How many seeds run if nobody says otherwise.
+const CI_SEEDS: u64 = 2000;
 const KEYS: u64 = 3;
-const CLIENTS: u32 = 6;
-const FAULTY: Duration = Duration::from_secs(2);
+const CLIENTS: u32 = 4;
+const FAULTY: Duration = Duration::from_millis(1500);
 const SLICE: Duration = Duration::from_millis(200);
 const HEALING: Duration = Duration::from_secs(30);
 
@@ -36,6 +46,8 @@ struct Summary {
     decided: usize,
     noops: usize,
     acknowledged: usize,
+    views: usize,
+    happened: Happened,
     operations: Vec<Operation>,
 }
 
@@ -70,7 +82,9 @@ fn live(seed: u64) -> Result<Summary, String> {
     // The node that these run on goes away when it is time to heal.
     let world = depfast::NodeId(1000);
     let clients = (1..=CLIENTS).map(&client).collect::<Vec<_>>();
+    let happened = Rc::<Cell<Happened>>::default();
     let faults = Faults {
+        happened: Rc::clone(&happened),
         cluster: cluster.clone(),
         env: sim.env(),
         rng: sim.rng(),
@@ -121,6 +135,8 @@ fn live(seed: u64) -> Result<Summary, String> {
         steps: sim.steps(),
         decided: invariants.decided(),
         noops: invariants.noops(),
+        views: invariants.views(),
+        happened: happened.get(),
         acknowledged: operations.iter().filter(acknowledged).count(),
         operations,
     })
@@ -136,41 +152,73 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Runs every `shards`-th seed, so that the test runner can use all cores.
-fn run_shard(shard: u64, shards: u64) {
-    let seeds = match number("DEPFAST_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("DEPFAST_SEEDS").unwrap_or(40),
-    };
-    let (mut acknowledged, mut noops, mut decided) = (0, 0, 0);
-    let mut failed = Vec::new();
-    for seed in seeds.filter(|seed| seed % shards == shard) {
-        match outcome(seed) {
+/// What happened in all runs together.
+#[derive(Debug, Default)]
+struct Total {
+    seeds: u64,
+    operations: usize,
+    acknowledged: usize,
+    entries: usize,
+    noops: usize,
+    views: usize,
+    crashes: u64,
+    partitions: u64,
+    slow_replicas: u64,
+    violations: Vec<u64>,
+}
+
+impl Total {
+    fn add(&mut self, seed: u64, outcome: Result<Summary, String>) {
+        self.seeds += 1;
+        match outcome {
             Ok(summary) => {
-                acknowledged += summary.acknowledged;
-                noops += summary.noops;
-                decided += summary.decided;
+                self.operations += summary.operations.len();
+                self.acknowledged += summary.acknowledged;
+                self.entries += summary.decided;
+                self.noops += summary.noops;
+                self.views += summary.views;
+                self.crashes += summary.happened.crashes;
+                self.partitions += summary.happened.partitions;
+                self.slow_replicas += summary.happened.slow_replicas;
             }
             Err(violation) => {
                 println!("DEPFAST_SEED={seed}: {violation}");
-                failed.push(seed);
+                self.violations.push(seed);
             }
         }
     }
-    println!(
-        "{acknowledged} acknowledged writes, {decided} entries, {noops} no-ops; violations: {failed:?}"
+}
+
+#[test]
+fn faults_break_no_promise() {
+    let seeds = match number("DEPFAST_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("DEPFAST_SEEDS").unwrap_or(CI_SEEDS),
+    };
+    let (next, total) = (AtomicU64::new(seeds.start), Mutex::new(Total::default()));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let outcome = outcome(seed);
+                    total.lock().unwrap().add(seed, outcome);
+                }
+            });
+        }
+    });
+    let mut total = total.into_inner().unwrap();
+    total.violations.sort_unstable();
+    println!("{total:?}");
+    assert!(
+        total.violations.is_empty(),
+        "seeds with violations: {:?}",
+        total.violations
     );
-    assert!(failed.is_empty(), "seeds with violations: {failed:?}");
-}
-
-#[test]
-fn faults_break_no_promise_0() {
-    run_shard(0, 2);
-}
-
-#[test]
-fn faults_break_no_promise_1() {
-    run_shard(1, 2);
 }
 
 #[test]
