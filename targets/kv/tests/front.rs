@@ -219,7 +219,7 @@ fn the_commands_of_a_session_carry_its_stamps() {
     assert_eq!(
         stamps,
         [
-            "Some((7, 18446744073709551615, 0))",
+            "Some((7, 9223372036854775807, 0))",
             "Some((7, 1, 0))",
             "Some((7, 5, 3))",
             "None"

@@ -26,11 +26,12 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a command that opens a session. It never counts as executed, so each copy is ordered and answered.
+    /// The stamp of a command that opens a session. It never counts as executed, so each copy is ordered and answered: no
+    /// client comes to that number.
     pub const fn opening(session: SessionId) -> Self {
         Self {
             session,
-            seq: u64::MAX,
+            seq: u64::MAX >> 1,
             below: 0,
         }
     }
