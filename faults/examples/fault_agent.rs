@@ -21,6 +21,7 @@ struct Order {
     /// CPUs of a cgroup for the server; without it the node has no groups.
     budget: Option<f64>,
     link: Option<(String, std::net::IpAddr)>,
+    wiring: Wiring,
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -78,7 +79,7 @@ fn context(order: &Order) -> Result<FaultContext, Failure> {
         disk: order.journal.parent().map(Path::to_owned),
         link: link.transpose()?,
         flow: Flow::default(),
-        wiring: Wiring::Hub,
+        wiring: order.wiring,
         helper: HelperProgram::new(&order.helper, []),
     })
 }

@@ -45,7 +45,7 @@ impl Agent {
 fn order(journal: &Path, kind: &Value, server: Option<i32>) -> Value {
     json!({
         "journal": journal, "run": run_name(), "kind": kind, "helper": example("fault_helper"),
-        "server": server, "budget": null, "link": null,
+        "server": server, "budget": null, "link": null, "wiring": "hub",
     })
 }
 
@@ -207,4 +207,59 @@ fn a_delay_line_lets_packets_through_at_once_and_its_rule_is_healed() {
     assert!(filter().contains("DEPBENCH"));
     assert_healed(journal.path());
     assert!(!filter().contains("DEPBENCH"), "{}", filter());
+}
+
+#[test]
+fn detours_rules_and_taps_are_gone_after_a_heal() {
+    if !is_root("network faults after a kill") {
+        return;
+    }
+    let network = Network::new();
+    let node = &network.nodes[1];
+    network::tc(node, "qdisc add dev eth0 root handle 7: pfifo limit 5000");
+    // Holds the namespace, as agents and servers do, so that a heal finds it.
+    let mut sleeper = common::idle();
+    node.admit(&mut sleeper);
+    let _resident = Server(sleeper.spawn().unwrap());
+    let state = || {
+        let rules = ["raw", "mangle"].map(|table| {
+            network::filter(
+                node,
+                node::tool::Program::Iptables,
+                &format!("-t {table} -S"),
+            )
+        });
+        let shown =
+            ["qdisc show", "filter show dev eth0 egress"].map(|words| network::tc(node, words));
+        let links = || std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+        (rules, shown, network::within(node, links).lines().count())
+    };
+    // Tables appear when they are first looked at.
+    state();
+    let alone = state();
+    let facts = node::facts::Facts::gather().unwrap();
+    for (kind, wiring, means) in [
+        (json!({"net.rate": {"rate": "1MB/s"}}), "hub", facts.tbf),
+        (json!({"net.loss": {"share": "1%"}}), "direct", facts.tap),
+        (json!({"net.partition": {}}), "direct", facts.packet_filter),
+    ] {
+        if let Some(reason) = means.reason() {
+            println!("{kind} skipped: {reason}");
+            continue;
+        }
+        let journal = tempfile::tempdir().unwrap();
+        let mut order = order(journal.path(), &kind, None);
+        let link = network.link_at_node(1);
+        order["link"] = json!([link.device, link.peer]);
+        order["wiring"] = json!(wiring);
+        let mut command = agent();
+        node.admit(&mut command);
+        let mut agent = Agent::start(command, &order);
+        println!("{}", agent.said.trim());
+        assert_ne!(state(), alone, "{kind}");
+        agent.kill();
+        assert_healed(journal.path());
+        // A helper that was not killed lets its link go when it sees that its starter is gone.
+        wait_for("the end of a link", || state() == alone);
+    }
 }

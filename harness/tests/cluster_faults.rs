@@ -13,12 +13,14 @@ use faults::{Availability, FaultType, Site, available, effect, residue};
 use results::ProbeMoment;
 use vocab::units::Span;
 
-const FAULTS: [&str; 7] = [
+const FAULTS: [&str; 9] = [
     r#"{"cpu.quota": {"share": "10%"}}"#,
     r#"{"cpu.contention": {"weight": "15x"}}"#,
     r#"{"disk.throughput": {"rate": "128KB/s"}}"#,
     r#"{"memory.contention": {"bytes": "64MiB"}}"#,
     r#"{"net.delay": {"delay": "40ms"}}"#,
+    r#"{"net.loss": {"share": "30%"}}"#,
+    r#"{"net.partition": {}}"#,
     r#"{"process.pause": {}}"#,
     r#"{"process.kill": {}}"#,
 ];

@@ -41,7 +41,23 @@ impl Network {
                 .unwrap();
         }
         hub.enable_forwarding().unwrap();
-        Network { hub, nodes }
+        let network = Network { hub, nodes };
+        network.wait_until_up();
+        network
+    }
+
+    /// Some kernels bring links up in the background.
+    fn wait_until_up(&self) {
+        let to = bound(&self.nodes[0], node_address(0).into());
+        let from = bound(&self.nodes[1], node_address(1).into());
+        to.set_read_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
+        let came = (0..300).any(|_| {
+            // Refused as long as the link is down.
+            let _ = from.send_to(b"?", to.local_addr().unwrap());
+            to.recv(&mut [0; 8]).is_ok()
+        });
+        assert!(came, "the nodes do not reach each other");
     }
 
     /// Adds addresses of version 6; false if the kernel has none.
@@ -130,6 +146,7 @@ impl Network {
                     assert_eq!(buffer[..length], content(number, size), "arrived damaged");
                     arrived.push(number);
                 }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_) if sender.is_finished() => break,
                 Err(_) => {}
             }
