@@ -50,8 +50,8 @@ pub struct Config {
 
 /// A reasonable [`Config::log_memory`]: some seconds of full load.
 pub const LOG_MEMORY: usize = 32 << 20;
-/// A reasonable [`Config::snapshot_bytes`].
-pub const SNAPSHOT_BYTES: u64 = 256 << 20;
+/// A reasonable [`Config::snapshot_bytes`]: log and spare files together stay under 256 MiB.
+pub const SNAPSHOT_BYTES: u64 = 64 << 20;
 /// A reasonable [`Config::message_bytes`].
 pub const MESSAGE_BYTES: usize = 1 << 20;
 

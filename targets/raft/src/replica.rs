@@ -139,6 +139,8 @@ impl Raft {
         env.spawn(async move { electing.elect_forever().await });
         env.spawn(async move { applying.apply_forever().await });
         env.spawn(async move { compacting.compact_forever().await });
+        let making_space = Rc::clone(&raft);
+        env.spawn(async move { making_space.make_space_forever().await });
         if config.mitigation {
             mitigation::watch(env);
         }

@@ -2,7 +2,7 @@
 //!
 //! When the log has grown by a given size since the last snapshot, the store is written down chunk by chunk while it goes
 //! on changing, and the log is cut. It is cut at the snapshot *before*, so that a follower that lags a little still gets
-//! entries instead of the whole store.
+//! entries instead of the whole store. When the disk is full it is cut as far as possible.
 
 use std::io;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use kv::store::Restoring;
 use crate::membership;
 use crate::pace::Pace;
 use crate::replica::Raft;
-use crate::storage::{SnapshotMeta, Snapshots, is_full};
+use crate::storage::{SnapshotMeta, Snapshots, Space, is_full};
 use crate::types::LogIndex;
 
 /// Bytes a second at which snapshots are written and sent, so that the log keeps most of disk and network.
@@ -47,6 +47,26 @@ impl Raft {
                 }
                 Err(error) => return self.wal.fail(error),
             }
+        }
+    }
+
+    /// Cuts the log as far as possible when it has filled the disk.
+    pub(crate) async fn make_space_forever(&self) {
+        loop {
+            self.wal
+                .space()
+                .wait("a full disk", |space| *space == Space::Full)
+                .await;
+            let latest = self.snapshots.latest().map(|meta| meta.index);
+            let applied = self.state.borrow().applied;
+            if applied > latest.unwrap_or_default() {
+                match self.take_snapshot().await {
+                    Err(error) if !is_full(&error) => return self.wal.fail(error),
+                    _ => {}
+                }
+            }
+            self.forget_until(applied);
+            self.env.timeout("full disk", FULL_DISK_PAUSE).await;
         }
     }
 

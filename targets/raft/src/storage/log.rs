@@ -19,7 +19,12 @@ pub struct Log {
     on_disk: usize,
     /// Bytes of the batches in memory.
     in_memory: usize,
+    /// Where the log file says the last time that something before is not part of the log any more.
+    settled: Lsn,
 }
+
+/// Entries were removed, and the record that replaces them is still to come.
+const UNSETTLED: Lsn = Lsn(u64::MAX);
 
 impl Slot {
     const fn start(&self) -> Lsn {
@@ -86,6 +91,17 @@ impl Log {
             return Some(self.start.term);
         }
         Some(self.slots[self.holder(index)?].term)
+    }
+
+    /// Says where the log file says that it begins anew.
+    pub(super) const fn settle(&mut self, end: Lsn) {
+        self.settled = end;
+    }
+
+    /// Up to where the log must be durable before files can go that it needs no more: until then they are what
+    /// recovery finds.
+    pub(super) const fn settled(&self) -> Lsn {
+        self.settled
     }
 
     /// How many bytes its records take.
@@ -161,6 +177,9 @@ impl Log {
             batch.bytes().len(),
         );
         self.in_memory += length;
+        if self.settled == UNSETTLED {
+            self.settled = end;
+        }
         self.slots.push_back(Slot {
             term,
             first,
@@ -173,6 +192,9 @@ impl Log {
 
     /// Removes the entry at `index` and all after it.
     pub fn truncate_from(&mut self, index: LogIndex) {
+        if index <= self.last() {
+            self.settled = UNSETTLED;
+        }
         while self.slots.back().is_some_and(|slot| slot.first >= index) {
             if let Some(Slot {
                 batch: Some(batch), ..

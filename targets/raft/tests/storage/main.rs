@@ -5,6 +5,10 @@
     clippy::disallowed_methods,
     reason = "a test damages files behind the storage's back"
 )]
+#![expect(
+    clippy::disallowed_types,
+    reason = "a test is a client as well, in a thread of its own"
+)]
 
 mod damage;
 mod lives;

@@ -125,7 +125,8 @@ impl Wal {
             space: ValueEvent::new(env, Space::Enough),
         });
         if continued == Continued::Anew {
-            wal.put(snapshot.encode());
+            let end = wal.put(snapshot.encode());
+            recovered.log.settle(end);
         }
         wal.release(&recovered.log);
         if let Some(flushing) = flushing {
@@ -166,6 +167,7 @@ impl Wal {
         let start = snapshot.log_start();
         *log = Log::starting(start);
         let end = self.put(start.encode());
+        log.settle(end);
         self.release(log);
         end
     }
@@ -173,7 +175,7 @@ impl Wal {
     fn release(&self, log: &Log) {
         if let Some(files) = &self.files {
             let needed = log.oldest().unwrap_or(self.last_frame.get());
-            files.release(needed, self.end());
+            files.release(needed, log.settled());
         }
     }
 
