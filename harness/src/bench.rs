@@ -4,6 +4,7 @@
 //! it measured lies in two run directories: first closed loops of growing size find each system's peak, then an open
 //! loop offers all systems the same rate, which the slowest can carry.
 
+pub mod fidelity;
 pub mod tolerance;
 
 use std::fmt;

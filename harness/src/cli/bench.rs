@@ -28,6 +28,7 @@ pub(super) struct Bench {
 enum What {
     Targets(Targets),
     Tolerance(Tolerance),
+    Faults(Faults),
     Load(Load),
 }
 
@@ -85,6 +86,20 @@ struct Tolerance {
     out: Option<PathBuf>,
 }
 
+/// What was asked of each fault against what the node got, over a range of severities, and whether it is near enough.
+///
+/// On one node with half of the machine, by the faults' own probes; delays also while every CPU is busy.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sudo depbench bench faults --csv fidelity.csv")]
+struct Faults {
+    /// How long each severity is held.
+    #[arg(long, default_value = "4s")]
+    hold: Span,
+    /// Where the numbers also go.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
 /// The load generator against redis-benchmark, in turn on one redis-server with the same connections and cores.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  depbench bench load --connections 64 --pipeline 16")]
@@ -108,6 +123,7 @@ impl Bench {
         let comparison = match self.what {
             What::Targets(targets) => targets.compare()?.to_string(),
             What::Tolerance(tolerance) => tolerance.measure()?.to_string(),
+            What::Faults(faults) => faults.measure()?,
             What::Load(load) => load.compare()?.to_string(),
         };
         output::print(&format!("{comparison}\n"))?;
@@ -146,6 +162,26 @@ impl Tolerance {
 /// The directory asked for, or a new one below `runs`.
 fn out(asked: Option<PathBuf>, bench: &str) -> PathBuf {
     asked.unwrap_or_else(|| Path::new("runs").join(format!("{bench}-{}", Wall::now().label())))
+}
+
+impl Faults {
+    fn measure(self) -> Result<String, CliError> {
+        let told = |line: &bench::fidelity::Line| output::print_error(&format!("{line}\n"));
+        let lines = bench::fidelity::measure(self.hold, told)?;
+        if let Some(path) = &self.csv {
+            std::fs::write(path, bench::fidelity::csv(&lines)).map_err(|source| {
+                CliError::System {
+                    what: format!("write {}", path.display()),
+                    source,
+                }
+            })?;
+        }
+        let count = |judgement: &str| {
+            let same = lines.iter().filter(|line| line.judgement() == judgement);
+            format!("{} {judgement}", same.count())
+        };
+        Ok(["inside", "outside", "not measured"].map(count).join(", "))
+    }
 }
 
 impl Load {
