@@ -238,7 +238,7 @@ fn in_version_1_a_server_that_grows_swaps_and_lives() {
     let mut rig = Rig::with_budget(1.0);
     let toucher = common::example("fault_helper");
     rig.serve(shell(&format!(
-        "(echo '{{\"bytes\": \"60MB\", \"rate\": null}}'; sleep 300) | {} memory-toucher",
+        "(echo '{{\"bytes\": \"60MB\", \"rate\": \"300MB/s\"}}'; sleep 300) | {} memory-toucher",
         toucher.display()
     )));
     let context = rig.context();

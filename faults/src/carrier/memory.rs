@@ -1,7 +1,7 @@
 use std::time::Instant;
 
-use node::cgroup::{self, CgroupStat, Child, NodeCgroup, Scope};
-use node::journal::Journal;
+use node::cgroup::{self, CgroupError, CgroupStat, Child, NodeCgroup, Scope};
+use node::journal::{Entry, Journal};
 use node::swapdisk::SwapDisk;
 use vocab::units::Bytes;
 
@@ -17,6 +17,9 @@ use crate::standing::Standing;
 const FAULT: &str = "memory.limit";
 /// Of swap space; a server that needs more is killed.
 const SWAP_SIZE: Bytes = Bytes(512 << 20);
+
+/// How often a limit below what is in use is tried to be set.
+const TRIES: u32 = 50;
 
 const SERVER: Scope = Scope::Child(Child::Server);
 
@@ -64,6 +67,24 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// Sets the limit. A server that writes to its memory faster than the kernel swaps it out makes the kernel give up (v1),
+    /// but each try brings it nearer.
+    fn limit(&self) -> Result<Entry, FaultError> {
+        let mut tries = match self.swap {
+            Swap::Auto => TRIES,
+            Swap::None => 1,
+        };
+        loop {
+            tries -= 1;
+            match self.group.limit_memory(SERVER, self.limit) {
+                Err(CgroupError::InUse { .. }) if tries > 0 => {}
+                limited => return Ok(limited?),
+            }
+        }
+    }
+}
+
 impl Carrier for Memory {
     fn inject(&mut self) -> Result<String, FaultError> {
         self.servers.check()?;
@@ -73,7 +94,7 @@ impl Carrier for Memory {
         if let Some(disk) = &self.swap_disk {
             self.standing.add(disk.put_to_use(&self.journal)?);
         }
-        let entry = self.group.limit_memory(SERVER, self.limit)?;
+        let entry = self.limit()?;
         self.standing.add(entry);
         let limited = match self.limit {
             cgroup::MemoryLimit::Throttle(bytes) => {
