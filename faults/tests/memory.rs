@@ -256,6 +256,11 @@ fn in_version_1_a_server_that_grows_swaps_and_lives() {
     let injected = fault.inject().unwrap();
     println!("memory swap: {}", injected.detail);
     assert_eq!(rig.standing(), standing + 2);
+    // Since it is in: what happened while it was set does not count.
+    let hits = stat().memory_limit_hits.unwrap();
+    wait_for("limit hits", || {
+        stat().memory_limit_hits.unwrap() > hits + 10
+    });
     wait_for("major faults", || stat().major_faults.unwrap() > 100);
     let during = fault.probe().unwrap();
     println!("memory swap: before {before:?} during {during:?}");
