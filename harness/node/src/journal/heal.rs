@@ -138,8 +138,9 @@ fn stale_owners(journal: &Path, report: &mut Report) -> Result<Vec<(PathBuf, Loc
     Ok(stale)
 }
 
-/// How long a child of an owner that was killed may hold its lock: between its fork and its exec, or until it dies.
-const DYING: Duration = Duration::from_secs(3);
+/// How long what is left of an owner whose first process was killed may hold its lock: a child between its fork and its
+/// exec, or an agent that has noticed and undoes everything, on a machine that does much else.
+const DYING: Duration = Duration::from_secs(30);
 
 /// The lock of an owner; `None` if it is alive. One whose first process is gone is asked again for a while: its agent is
 /// about to undo everything, or what it had just forked still holds the lock.
