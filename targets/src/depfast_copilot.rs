@@ -70,8 +70,9 @@ impl Target for DepfastCopilot {
         "DepFast-Copilot, built in: two pilots, so that one slow replica slows nobody; Redis protocol"
     }
 
+    /// To both pilots, as in the paper: through one replica, that one's slowness would be its clients'.
     fn driver(&self) -> DriverKind {
-        DriverKind::Resp
+        DriverKind::Pilots
     }
 
     fn roles(&self) -> &'static [Role] {
