@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -109,25 +110,53 @@ pub fn heal(dir: &Path) -> Result<Report, JournalError> {
     if !dir.try_exists().map_err(JournalError::file("open", dir))? {
         return Ok(report);
     }
-    for (owner_dir, lock) in stale_owners(dir, &mut report)? {
-        heal_entries(&owner_dir, &OwnerName::of_dir(&owner_dir), &mut report)?;
-        remove_if_empty(&owner_dir)?;
-        drop(lock);
+    let begun = Instant::now();
+    let mut tried = BTreeSet::new();
+    loop {
+        let found = look_through(dir)?;
+        for (owner_dir, lock) in found.stale {
+            let owner = OwnerName::of_dir(&owner_dir);
+            if tried.insert(owner.clone()) {
+                heal_entries(&owner_dir, &owner, &mut report)?;
+                remove_if_empty(&owner_dir)?;
+            }
+            drop(lock);
+        }
+        if found.dying.is_empty() || begun.elapsed() > DYING {
+            report.live = [found.live, found.dying].concat();
+            return Ok(report);
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
-    Ok(report)
 }
 
-fn stale_owners(journal: &Path, report: &mut Report) -> Result<Vec<(PathBuf, Lock)>, JournalError> {
+/// How long what is left of an owner whose first process was killed may hold its lock: a child between its fork and its
+/// exec, or an agent that has noticed and undoes everything, on a machine that does much else.
+const DYING: Duration = Duration::from_secs(30);
+
+/// The owners in a journal.
+#[derive(Default)]
+struct Owners {
+    /// Dead ones, locked for whoever heals them.
+    stale: Vec<(PathBuf, Lock)>,
+    /// Those whose first process is gone, though something still holds their lock.
+    dying: Vec<OwnerName>,
+    live: Vec<OwnerName>,
+}
+
+fn look_through(journal: &Path) -> Result<Owners, JournalError> {
     let _gate = Gate::enter(journal)?;
-    let mut stale = Vec::new();
+    let mut owners = Owners::default();
     for entry in fs::read_dir(journal).map_err(JournalError::file("list", journal))? {
         let dir = entry.map_err(JournalError::file("list", journal))?.path();
         if !dir.is_dir() {
             continue;
         }
-        match take_from_the_dying(&dir) {
-            Ok(Some(lock)) => stale.push((dir, lock)),
-            Ok(None) => report.live.push(OwnerName::of_dir(&dir)),
+        let name = OwnerName::of_dir(&dir);
+        match Lock::take(&dir.join(LOCK)) {
+            Ok(Some(lock)) => owners.stale.push((dir, lock)),
+            Ok(None) if name.may_live() => owners.live.push(name),
+            Ok(None) => owners.dying.push(name),
             // Its maker died before it held anything, or a healer is just removing it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let _ = fs::remove_dir(&dir);
@@ -135,25 +164,7 @@ fn stale_owners(journal: &Path, report: &mut Report) -> Result<Vec<(PathBuf, Loc
             Err(error) => return Err(JournalError::file("lock", &dir)(error)),
         }
     }
-    Ok(stale)
-}
-
-/// How long what is left of an owner whose first process was killed may hold its lock: a child between its fork and its
-/// exec, or an agent that has noticed and undoes everything, on a machine that does much else.
-const DYING: Duration = Duration::from_secs(30);
-
-/// The lock of an owner; `None` if it is alive. One whose first process is gone is asked again for a while: its agent is
-/// about to undo everything, or what it had just forked still holds the lock.
-fn take_from_the_dying(dir: &Path) -> io::Result<Option<Lock>> {
-    let begun = Instant::now();
-    loop {
-        let lock = Lock::take(&dir.join(LOCK))?;
-        let dying = !OwnerName::of_dir(dir).may_live();
-        if lock.is_some() || !dying || begun.elapsed() > DYING {
-            return Ok(lock);
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    Ok(owners)
 }
 
 /// Undoes the entries in the directory of an owner whose lock the caller holds.

@@ -25,18 +25,26 @@ impl OwnerName {
 
     /// Whether the process that opened the journal, the guardian, may live: as far as its name tells from here.
     pub(super) fn may_live(&self) -> bool {
+        let readings = self.processes();
+        readings.is_empty()
+            || readings
+                .iter()
+                .any(|process| process.is_alive() && !is_zombie(process.pid))
+    }
+
+    /// The processes that the name may mean: number and start time are last, or one before the last, as a second journal
+    /// of the same process has a number behind them.
+    fn processes(&self) -> Vec<ProcessId> {
         let parts: Vec<&str> = self.0.rsplit('-').take(3).collect();
-        // Process number and start time; a second journal of the same process has a number behind them.
-        let alive = |pid: &str, start_ticks: &str| {
-            let (Ok(pid), Ok(start_ticks)) = (pid.parse(), start_ticks.parse()) else {
-                return true;
-            };
-            ProcessId { pid, start_ticks }.is_alive() && !is_zombie(pid)
-        };
-        match parts[..] {
-            [last, middle, first] => alive(middle, last) || alive(first, middle),
-            _ => true,
-        }
+        parts
+            .windows(2)
+            .filter_map(|pair| {
+                Some(ProcessId {
+                    pid: pair[1].parse().ok()?,
+                    start_ticks: pair[0].parse().ok()?,
+                })
+            })
+            .collect()
     }
 }
 
@@ -198,5 +206,24 @@ pub(super) fn remove_if_empty(dir: &Path) -> Result<(), JournalError> {
     match fs::remove_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.map_err(JournalError::file("remove", dir)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_whether_its_process_may_live() {
+        let ProcessId { pid, start_ticks } = ProcessId::current().unwrap();
+        let gone = start_ticks + 1;
+        for node in ["s2", "7", "rack-3"] {
+            for second in ["", "-2"] {
+                let name = |ticks| OwnerName(format!("run-T1Z-{node}-{pid}-{ticks}{second}"));
+                assert!(name(start_ticks).may_live(), "{}", name(start_ticks));
+                assert!(!name(gone).may_live(), "{}", name(gone));
+            }
+        }
+        assert!(OwnerName("nothing-of-ours".to_owned()).may_live());
     }
 }
