@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use results::stats::{Analysis, CellAnalysis};
 use results::{RunDir, table};
+use targets::TargetSpec;
 use vocab::ids::Phase;
 use vocab::units::Span;
 
@@ -25,8 +26,12 @@ const OFFERED: f64 = 0.6;
 /// What to compare, and under which load.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Names of targets, as in the experiment file; the first is compared with each of the others.
-    pub targets: Vec<String>,
+    /// The first is compared with each of the others.
+    pub targets: Vec<TargetSpec>,
+    /// Servers of each.
+    pub servers: NonZeroU32,
+    /// Whether servers and load keep to CPUs of their own.
+    pub pinned: bool,
     /// Sizes of the closed loop.
     pub clients: Vec<NonZeroU32>,
     /// Connections they share.
@@ -92,10 +97,13 @@ pub fn compare(settings: &Settings, program: &Path) -> Result<Comparison, RunErr
     let mut systems: Vec<System> = settings
         .targets
         .iter()
-        .map(|name| System {
-            name: name.clone(),
-            closed: points(&closed, name),
-            open: None,
+        .map(|target| {
+            let name = target.target().name();
+            System {
+                name: name.to_owned(),
+                closed: points(&closed, name),
+                open: None,
+            }
         })
         .collect();
     let slowest = systems
@@ -123,7 +131,7 @@ impl Settings {
         let targets: Vec<String> = self
             .targets
             .iter()
-            .map(|target| format!("{{{target}: {{}}}}"))
+            .map(|target| serde_json::to_string(target).expect("settings are plain data"))
             .collect();
         let largest = self
             .clients
@@ -132,12 +140,14 @@ impl Settings {
             .map_or(64, |clients| clients.get());
         format!(
             "name: {name}\n\
-             cluster: {{local: {{servers: 3, clients: 1, mode: plain, budget: none, pin: split, disk: shared}}}}\n\
+             cluster: {{local: {{servers: {}, clients: 1, mode: plain, budget: none, pin: {}, disk: shared}}}}\n\
              targets: [{}]\n\
              workload: {{clients: {largest}, connections: {}, write: 100%, value: 16B, mode: {mode}}}\n\
              phases: {{warmup: 3s, baseline: {}}}\n\
              trials: {}\n\
              {rest}\n",
+            self.servers,
+            if self.pinned { "split" } else { "none" },
             targets.join(", "),
             self.connections,
             self.length,
@@ -232,9 +242,10 @@ fn conditions(dir: &RunDir, settings: &Settings) -> String {
         .map(|(name, version)| format!("  {name}: {version}"))
         .collect();
     format!(
-        "{machine}\n{}\n{}\n  3 servers, 100% writes of 16 bytes, {} connections, {} rounds of {}\n",
+        "{machine}\n{}\n{}\n  {} servers, 100% writes of 16 bytes, {} connections, {} rounds of {}\n",
         nodes.join("\n"),
         versions.join("\n"),
+        settings.servers,
         settings.connections,
         settings.rounds,
         settings.length

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,26 @@ impl TargetSpec {
             TargetSpec::Etcd(Etcd::default()),
             TargetSpec::Redis(Redis::default()),
         ]
+    }
+
+    /// The same with acknowledged writes as durable as asked; `None` if the system offers no such choice.
+    pub fn with_durability(self, durability: Durability) -> Option<TargetSpec> {
+        match self {
+            TargetSpec::DepfastRaft(raft) => {
+                Some(TargetSpec::DepfastRaft(DepfastRaft { durability, ..raft }))
+            }
+            TargetSpec::DepfastCopilot(copilot) => {
+                Some(TargetSpec::DepfastCopilot(DepfastCopilot {
+                    durability,
+                    ..copilot
+                }))
+            }
+            TargetSpec::Redis(redis) => Some(TargetSpec::Redis(Redis {
+                durability,
+                ..redis
+            })),
+            TargetSpec::Etcd(_) => (durability == Durability::Fsync).then_some(self),
+        }
     }
 
     /// The system itself.
@@ -64,6 +85,18 @@ pub enum Durability {
     Fsync,
     /// In the memory of a quorum, as in the DepFast papers.
     Memory,
+}
+
+impl FromStr for Durability {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Durability, String> {
+        match text {
+            "fsync" => Ok(Durability::Fsync),
+            "memory" => Ok(Durability::Memory),
+            _ => Err("expected fsync or memory".to_owned()),
+        }
+    }
 }
 
 impl fmt::Display for Durability {

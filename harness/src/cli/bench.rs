@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use faults::FaultType;
-use targets::TargetSpec;
+use targets::{Durability, TargetSpec};
+use vocab::problem::{FieldPath, Problem};
 use vocab::time::Wall;
 use vocab::units::Span;
 use workloads::compare::{Comparison, ComparisonPlan, compare_with_redis_benchmark};
@@ -36,13 +37,24 @@ enum What {
 ///
 /// No CPU budgets, no disks of their own, no faults; servers on one half of the CPUs, the load on the other.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  depbench bench targets --target depfast-raft --target etcd --rounds 3"
-)]
+#[command(after_help = "\
+Examples:
+  depbench bench targets --target depfast-raft --target etcd --rounds 3
+  depbench bench targets --target depfast-raft --target etcd --servers 5 --clients 512 --connections 16
+  depbench bench targets --target depfast-copilot --target depfast-raft --durability memory")]
 struct Targets {
     /// The systems; the first is compared with each of the others.
     #[arg(long = "target", value_name = "NAME", default_values = ["depfast-raft", "etcd"], value_parser = target)]
     targets: Vec<String>,
+    /// Servers of each system.
+    #[arg(long, default_value = "3")]
+    servers: NonZeroU32,
+    /// What an acknowledged write has survived: `fsync` (on disk on a quorum) or `memory` (of a quorum).
+    #[arg(long, default_value = "fsync")]
+    durability: Durability,
+    /// Lets servers and load use every CPU.
+    #[arg(long)]
+    unpinned: bool,
     /// Sizes of the closed loop that looks for the peak.
     #[arg(long, value_delimiter = ',', default_value = "64,256,512")]
     clients: Vec<NonZeroU32>,
@@ -134,8 +146,11 @@ impl Bench {
 impl Targets {
     fn compare(self) -> Result<bench::Comparison, CliError> {
         let out = out(self.out, "bench");
+        let durable = |name: &String| durable(name, self.durability);
         let settings = bench::Settings {
-            targets: self.targets,
+            targets: self.targets.iter().map(durable).collect::<Result<_, _>>()?,
+            servers: self.servers,
+            pinned: !self.unpinned,
             clients: self.clients,
             connections: self.connections,
             rounds: self.rounds,
@@ -157,6 +172,21 @@ impl Tolerance {
         };
         Ok(bench::tolerance::measure(&settings, &run::this_program()?)?)
     }
+}
+
+/// The system of that name, with writes as durable as asked.
+fn durable(name: &str, durability: Durability) -> Result<TargetSpec, CliError> {
+    TargetSpec::all()
+        .into_iter()
+        .find(|spec| spec.target().name() == name)
+        .and_then(|spec| spec.with_durability(durability))
+        .ok_or_else(|| {
+            CliError::Option(Problem {
+                at: FieldPath::root().key("durability"),
+                message: format!("{name} has no durability `{durability}`"),
+                help: Some("compare it with --durability fsync".to_owned()),
+            })
+        })
 }
 
 /// The directory asked for, or a new one below `runs`.
