@@ -11,6 +11,7 @@
 
 mod adopted;
 mod clock;
+pub(crate) mod environment;
 mod error;
 mod event;
 mod link;
@@ -151,6 +152,14 @@ impl Cluster {
         match &self.provider {
             Provider::Local(local) => local.limitations(),
             Provider::Ssh(ssh) => ssh.limitations(),
+        }
+    }
+
+    /// The nodes' machines, as far as they are others than the controller's, for `environment.json`.
+    pub fn machines(&self) -> Vec<results::Machine> {
+        match &self.provider {
+            Provider::Local(_) => Vec::new(),
+            Provider::Ssh(ssh) => ssh.machines(),
         }
     }
 

@@ -7,7 +7,7 @@ mod trial;
 use askama::Template;
 use results::stats::{Analysis, CellPhase, Ratio, Spread, Tolerance};
 use results::table::{significant, thousands};
-use results::{Environment, RunDir};
+use results::{Environment, NodeClock, RunDir};
 use vocab::ids::Phase;
 
 use crate::error::PlotError;
@@ -185,6 +185,21 @@ fn reasons(analysis: &Analysis, labels: &[CellLabel]) -> Vec<(String, String)> {
                 .map(move |(trials, reason)| (name(trials), reason))
         })
         .collect()
+}
+
+/// How exact times of a node are.
+fn clock(clock: &Option<NodeClock>) -> String {
+    clock.map_or_else(
+        || "the controller's".to_owned(),
+        |clock| {
+            let millis = |nanos: f64| nanos / 1e6;
+            format!(
+                "{:+.3} ms, ±{:.3} ms",
+                millis(clock.offset_ns as f64),
+                millis(clock.error_ns as f64)
+            )
+        },
+    )
 }
 
 fn gibibytes(bytes: &u64) -> String {

@@ -24,7 +24,7 @@ pub struct Environment {
     pub provider: String,
     /// What could not be done here and bends the numbers, in words, for every figure: `no CPU budgets: …`.
     pub limitations: Vec<String>,
-    /// The machines, the controller's first.
+    /// The machines, the controller's first; the nodes of a local cluster have no other.
     pub machines: Vec<Machine>,
     /// The nodes of the cluster.
     pub nodes: Vec<NodeEnvironment>,
@@ -77,4 +77,16 @@ pub struct NodeEnvironment {
     pub pinned_to: Vec<u32>,
     /// What its data lies on, in words.
     pub disk: String,
+    /// How its clock was put in the controller's, when it is another machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<NodeClock>,
+}
+
+/// How far the monotonic clock of a node's machine is from the controller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeClock {
+    /// What was added to every time that the node told, in nanoseconds.
+    pub offset_ns: i64,
+    /// The most that such a time can be wrong, in nanoseconds.
+    pub error_ns: u64,
 }

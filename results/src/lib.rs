@@ -17,7 +17,7 @@ mod tables;
 mod wall_text;
 
 pub use disk::{IntervalRow, RunDir, TrialDir, TrialWriter};
-pub use environment::{Environment, Machine, NodeEnvironment, Program};
+pub use environment::{Environment, Machine, NodeClock, NodeEnvironment, Program};
 pub use error::ResultsError;
 pub use record::{
     ErrorKind, Event, EventKind, HistoryVerdict, Interval, Latency, LatencyError, LoadStart,

@@ -24,6 +24,10 @@ pub struct Facts {
     pub kernel: String,
     /// The machine's architecture, as `x86_64`.
     pub arch: String,
+    /// The distribution, by its own account.
+    pub system: String,
+    /// The processor's model.
+    pub processor: String,
     /// This boot.
     pub boot: BootId,
     /// The effective user; 0 is root (perhaps only of a user namespace).
@@ -72,6 +76,8 @@ impl Facts {
             hostname: machine::hostname(),
             kernel: machine::kernel(),
             arch: std::env::consts::ARCH.to_owned(),
+            system: machine::system(),
+            processor: machine::processor(),
             boot: BootId::current()?,
             euid: nix::unistd::geteuid().as_raw(),
             netem: probe::netem(&isolation),

@@ -39,6 +39,11 @@ impl ClockOffset {
         Monotonic::from_nanos(at.nanos().saturating_add_signed(self.nanos))
     }
 
+    /// What must be added to the node's clock, in nanoseconds.
+    pub fn nanos(self) -> i64 {
+        self.nanos
+    }
+
     /// The most that a time can be wrong.
     pub fn error(self) -> Duration {
         self.error

@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 use vocab::ids::NodeName;
 
 use super::UNREAD_EVENTS;
+use super::environment;
 use super::error::ClusterError;
 use super::event::ClusterEvent;
 use super::node::Node;
@@ -125,34 +126,23 @@ impl Local {
     }
 
     pub(super) fn environment(&self, node: &Node) -> results::NodeEnvironment {
-        let given = self.given.get(node.name());
-        let disk = match given.map(|given| given.disk) {
-            Some(Disk::Own(size)) => {
-                format!("own disk of {size}: ext4 on a loop device with direct I/O")
-            }
-            Some(Disk::Shared) | None => "a directory on the machine's disk".to_owned(),
+        let host = nix::unistd::gethostname()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let Some(given) = self.given.get(node.name()) else {
+            return environment::node(node, host, Disk::Shared, Layer::None);
         };
-        let disk = match given.map(|given| given.layer) {
-            Some(Layer::Latency) => format!("{disk}, under a FUSE layer for disk.latency"),
-            Some(Layer::None) | None => disk,
-        };
-        let budget = match given.map(|given| given.budget) {
-            Some(Budget::Limited(cpus)) => Some(format!(
+        let budget = match given.budget {
+            Budget::Limited(cpus) => Some(format!(
                 "{cpus} in periods of {}",
                 node::cgroup::CpuQuota::BUDGET_PERIOD
             )),
-            Some(Budget::Unlimited | Budget::NoGroups) | None => None,
+            Budget::Unlimited | Budget::NoGroups => None,
         };
         results::NodeEnvironment {
-            node: node.name().clone(),
-            purpose: node.purpose().to_string(),
-            host: nix::unistd::gethostname()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default(),
-            address: node.address().to_string(),
             budget,
-            pinned_to: given.map(|given| given.cpus.clone()).unwrap_or_default(),
-            disk,
+            pinned_to: given.cpus.clone(),
+            ..environment::node(node, host, given.disk, given.layer)
         }
     }
 }

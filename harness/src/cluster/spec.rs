@@ -1,6 +1,7 @@
 //! The `cluster:` part of the experiment file.
 
 mod cpus;
+mod inventory;
 mod local;
 mod ssh;
 
@@ -14,7 +15,7 @@ use vocab::problem::{FieldPath, Problems, Validate};
 
 /// Where nodes come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[serde(rename_all = "lowercase", try_from = "inventory::Written")]
 pub enum ClusterSpec {
     /// Nodes made out of this machine.
     Local(LocalSpec),

@@ -9,10 +9,12 @@ mod upload;
 
 use std::collections::BTreeMap;
 
+use results::{Machine, NodeClock, NodeEnvironment};
 use tokio::sync::broadcast;
 use vocab::ids::NodeName;
 
 use super::UNREAD_EVENTS;
+use super::environment;
 use super::error::ClusterError;
 use super::event::ClusterEvent;
 use super::local::Progress;
@@ -37,7 +39,7 @@ pub(super) struct Ssh {
 
 /// What is known of a node's machine.
 struct Given {
-    host: String,
+    machine: Machine,
     disk: Disk,
     layer: Layer,
 }
@@ -77,26 +79,26 @@ impl Ssh {
         &self.limitations
     }
 
-    pub(super) fn environment(&self, node: &Node) -> results::NodeEnvironment {
-        let given = self.given.get(node.name());
-        let disk = match given.map(|given| given.disk) {
-            Some(Disk::Own(size)) => {
-                format!("own disk of {size}: ext4 on a loop device with direct I/O")
+    /// The machines of the nodes, each once.
+    pub(super) fn machines(&self) -> Vec<Machine> {
+        let mut machines: Vec<Machine> = Vec::new();
+        for given in self.given.values() {
+            if !machines.contains(&given.machine) {
+                machines.push(given.machine.clone());
             }
-            Some(Disk::Shared) | None => "a directory on the machine's disk".to_owned(),
-        };
-        let disk = match given.map(|given| given.layer) {
-            Some(Layer::Latency) => format!("{disk}, under a FUSE layer for disk.latency"),
-            Some(Layer::None) | None => disk,
-        };
-        results::NodeEnvironment {
-            node: node.name().clone(),
-            purpose: node.purpose().to_string(),
-            host: given.map(|given| given.host.clone()).unwrap_or_default(),
-            address: node.address().to_string(),
-            budget: None,
-            pinned_to: Vec::new(),
-            disk,
+        }
+        machines
+    }
+
+    pub(super) fn environment(&self, node: &Node) -> NodeEnvironment {
+        let given = &self.given[node.name()];
+        let clock = node.clock();
+        NodeEnvironment {
+            clock: Some(NodeClock {
+                offset_ns: clock.nanos(),
+                error_ns: u64::try_from(clock.error().as_nanos()).unwrap_or(u64::MAX),
+            }),
+            ..environment::node(node, given.machine.host.clone(), given.disk, given.layer)
         }
     }
 }

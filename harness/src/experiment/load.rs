@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 
@@ -6,15 +5,14 @@ use vocab::problem::{FieldPath, Problem, Problems, Segment, Validate, nearest};
 
 use super::cell::{Cell, Names};
 use super::document::{Node, Place, Source, Value, parse};
+use super::inventory::{self, Unusable};
 use super::read::{self, read};
+use super::report::MOST_ERRORS;
 use super::sweep::{Point, points};
 use super::{Diagnostic, Experiment, Report, Spec, check};
 
 /// A file for people is shorter than this.
-const LARGEST_FILE: u64 = 1 << 20;
-
-/// A file with more errors than this is shown the first ones.
-const MOST_ERRORS: usize = 50;
+pub(super) const LARGEST_FILE: u64 = 1 << 20;
 
 /// More trials than this are a mistake: at a minute each they take a week.
 const MOST_TRIALS: u64 = 10_000;
@@ -96,21 +94,32 @@ pub fn from_text(name: &str, text: String) -> Result<Experiment, LoadError> {
     };
     match understand(&source) {
         Ok(experiment) => Ok(experiment),
-        Err(problems) => Err(wrong(source, problems)),
+        Err(Wrong::Here(problems)) => Err(wrong(source, problems)),
+        Err(Wrong::There(report)) => Err(LoadError::Wrong(report)),
     }
 }
 
-fn wrong(source: Source, mut problems: Vec<Diagnostic>) -> LoadError {
-    let mut seen = HashSet::new();
-    problems.retain(|problem| seen.insert((problem.place, problem.message.clone())));
-    problems.sort_by_key(|problem| problem.place.start);
-    problems.truncate(MOST_ERRORS);
-    LoadError::Wrong(Report::new(source, problems))
+fn wrong(source: Source, problems: Vec<Diagnostic>) -> LoadError {
+    LoadError::Wrong(Report::of_all(source, problems))
 }
 
-fn understand(source: &Source) -> Result<Experiment, Vec<Diagnostic>> {
+/// What is wrong, and in which file.
+enum Wrong {
+    /// In the experiment file.
+    Here(Vec<Diagnostic>),
+    /// In a file that it names.
+    There(Report),
+}
+
+impl From<Vec<Diagnostic>> for Wrong {
+    fn from(problems: Vec<Diagnostic>) -> Wrong {
+        Wrong::Here(problems)
+    }
+}
+
+fn understand(source: &Source) -> Result<Experiment, Wrong> {
     let (root, mut problems) = parse(source);
-    let Some(root) = root else {
+    let Some(mut root) = root else {
         if problems.is_empty() {
             let empty = Diagnostic::new(
                 Place::default(),
@@ -118,8 +127,14 @@ fn understand(source: &Source) -> Result<Experiment, Vec<Diagnostic>> {
             );
             problems.push(empty.help("`depbench init` writes a commented one to start from"));
         }
-        return Err(problems);
+        return Err(problems.into());
     };
+    let folder = Path::new(&source.name).parent().unwrap_or(Path::new(""));
+    match inventory::expand(&mut root, folder) {
+        Ok(()) => {}
+        Err(Unusable::Here(problem)) => problems.push(problem),
+        Err(Unusable::There(report)) => return Err(Wrong::There(report)),
+    }
     problems.extend(missing(&root));
     let (points, more) = points(&root);
     problems.extend(more);
@@ -134,7 +149,7 @@ fn understand(source: &Source) -> Result<Experiment, Vec<Diagnostic>> {
         }
     }
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(problems.into());
     }
     let mut names = Names::default();
     let cells: Vec<Cell> = specs
@@ -149,7 +164,7 @@ fn understand(source: &Source) -> Result<Experiment, Vec<Diagnostic>> {
             spec.trials,
             cells.len()
         );
-        return Err(vec![Diagnostic::new(place, message)]);
+        return Err(vec![Diagnostic::new(place, message)].into());
     }
     Ok(Experiment { spec, cells })
 }
@@ -191,7 +206,8 @@ fn judge(point: &Point) -> Result<Spec, Vec<Diagnostic>> {
     }
 }
 
-fn locate(root: &Node, problem: Problem) -> Diagnostic {
+/// A problem at its place in the file.
+pub(super) fn locate(root: &Node, problem: Problem) -> Diagnostic {
     let diagnostic = Diagnostic::new(place_of(root, &problem.at), problem.message);
     match problem.help {
         Some(help) => diagnostic.help(help),

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 
 use super::diagnostic::Diagnostic;
@@ -5,6 +6,9 @@ use super::document::Source;
 
 /// Wider lines are shown in part.
 const WIDEST: usize = 100;
+
+/// A file with more errors than this is shown the first ones.
+pub(super) const MOST_ERRORS: usize = 50;
 
 /// All that is wrong with a file, as a person sees it.
 #[derive(Debug, Clone)]
@@ -23,7 +27,12 @@ pub enum Color {
 }
 
 impl Report {
-    pub(super) fn new(source: Source, problems: Vec<Diagnostic>) -> Report {
+    /// Of these problems each once, the first of the file first.
+    pub(super) fn of_all(source: Source, mut problems: Vec<Diagnostic>) -> Report {
+        let mut seen = HashSet::new();
+        problems.retain(|problem| seen.insert((problem.place, problem.message.clone())));
+        problems.sort_by_key(|problem| problem.place.start);
+        problems.truncate(MOST_ERRORS);
         Report { source, problems }
     }
 
@@ -190,7 +199,7 @@ mod tests {
         let problem = Diagnostic::new(place, "wrong")
             .label("expected right")
             .help("do right");
-        Report::new(source, vec![problem]).to_string()
+        Report::of_all(source, vec![problem]).to_string()
     }
 
     #[test]

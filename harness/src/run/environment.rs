@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use node::facts::Facts;
@@ -10,6 +11,7 @@ use vocab::time::Wall;
 use super::RunError;
 use crate::agent::program_hash;
 use crate::cluster::Cluster;
+use crate::cluster::environment::machine;
 use crate::experiment::Experiment;
 
 /// Where and with what a run is made.
@@ -36,34 +38,18 @@ pub(super) fn describe(
         },
         provider: cluster.mode().to_string(),
         limitations: cluster.limitations().to_vec(),
-        machines: vec![machine(
-            Facts::gather().map_err(system("cannot look at this machine"))?,
-        )],
+        machines: machines(cluster).map_err(system("cannot look at this machine"))?,
         nodes: cluster.environment(),
         versions: versions(experiment, programs),
     })
 }
 
-fn machine(facts: Facts) -> Machine {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let field = |text: &str, key: &str, separator: char| {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix(separator));
-        line.map_or_else(
-            || "unknown".to_owned(),
-            |value| value.trim().trim_matches('"').to_owned(),
-        )
-    };
-    Machine {
-        host: facts.hostname,
-        kernel: format!("Linux {} {}", facts.kernel, facts.arch),
-        system: field(&read("/etc/os-release"), "PRETTY_NAME", '='),
-        processor: field(&read("/proc/cpuinfo"), "model name", ':'),
-        cpus: facts.cpus,
-        memory_bytes: facts.memory.0,
-        cgroups: facts.cgroups.to_string(),
-    }
+/// The controller's machine, and the others.
+fn machines(cluster: &Cluster) -> io::Result<Vec<Machine>> {
+    let own = machine(Facts::gather()?);
+    let others = cluster.machines().into_iter();
+    let others: Vec<Machine> = others.filter(|other| *other != own).collect();
+    Ok([own].into_iter().chain(others).collect())
 }
 
 /// Versions and settings of the targets, by name.

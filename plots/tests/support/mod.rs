@@ -71,6 +71,7 @@ pub(crate) fn environment(name: &str, limitations: &[&str]) -> Environment {
         budget: Some("33% of 2 CPUs, period 10 ms".to_owned()),
         pinned_to: vec![0],
         disk: "loop device, ext4, direct I/O".to_owned(),
+        clock: None,
     };
     Environment {
         run: "slow-follower-20261120T101502Z"

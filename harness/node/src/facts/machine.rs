@@ -24,3 +24,24 @@ pub(super) fn cpus() -> u32 {
         .filter(|cpu| set.is_set(*cpu).unwrap_or(false))
         .count() as u32
 }
+
+pub(super) fn system() -> String {
+    field("/etc/os-release", "PRETTY_NAME", '=')
+}
+
+pub(super) fn processor() -> String {
+    // Arm's kernel tells no model.
+    field("/proc/cpuinfo", "model name", ':')
+}
+
+/// The value behind a key of a text file.
+fn field(path: &str, key: &str, separator: char) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix(separator));
+    value.map_or_else(
+        || "unknown".to_owned(),
+        |value| value.trim().trim_matches('"').to_owned(),
+    )
+}

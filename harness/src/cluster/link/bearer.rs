@@ -1,5 +1,6 @@
 //! What carries the frames between controller and agent: a child process here, or one on another machine through ssh.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::Stdio;
@@ -77,28 +78,10 @@ fn here(command: &mut Command) -> std::io::Result<Bearer> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let (Some(stdin), Some(stdout), Some(stderr)) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
-        unreachable!("all three were asked for as pipes");
-    };
+    let ends = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let guardian = child.id().map(|pid| pid as i32);
-    let ended = async move {
-        match child.wait().await {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
-        }
-    };
-    Ok(Bearer {
-        stdin: Box::new(stdin),
-        stdout: Box::new(stdout),
-        stderr: Box::new(stderr),
-        keeper: Keeper {
-            ended: Box::pin(ended),
-            status: None,
-            guardian,
-        },
-    })
+    let ended = async move { child.wait().await.map(|status| status.to_string()) };
+    Ok(Bearer::of(ends, ended, guardian))
 }
 
 async fn there(
@@ -110,29 +93,44 @@ async fn there(
         .stderr(openssh::Stdio::piped())
         .spawn()
         .await?;
-    let (Some(stdin), Some(stdout), Some(stderr)) = (
+    let ends = (
         child.stdin().take(),
         child.stdout().take(),
         child.stderr().take(),
-    ) else {
-        unreachable!("all three were asked for as pipes");
-    };
-    let ended = async move {
-        match child.wait().await {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
+    );
+    let ended = async move { child.wait().await.map(|status| status.to_string()) };
+    Ok(Bearer::of(ends, ended, None))
+}
+
+impl Bearer {
+    /// From the three ends of what was started, and what resolves once it has ended.
+    fn of<I, O, E, X>(
+        ends: (Option<I>, Option<O>, Option<E>),
+        ended: impl Future<Output = Result<String, X>> + Send + 'static,
+        guardian: Option<i32>,
+    ) -> Bearer
+    where
+        I: AsyncWrite + Send + Unpin + 'static,
+        O: AsyncRead + Send + Unpin + 'static,
+        E: AsyncRead + Send + Unpin + 'static,
+        X: Display,
+    {
+        let (Some(stdin), Some(stdout), Some(stderr)) = ends else {
+            unreachable!("all three were asked for as pipes");
+        };
+        Bearer {
+            stdin: Box::new(stdin),
+            stdout: Box::new(stdout),
+            stderr: Box::new(stderr),
+            keeper: Keeper {
+                ended: Box::pin(
+                    async move { ended.await.unwrap_or_else(|error| error.to_string()) },
+                ),
+                status: None,
+                guardian,
+            },
         }
-    };
-    Ok(Bearer {
-        stdin: Box::new(stdin),
-        stdout: Box::new(stdout),
-        stderr: Box::new(stderr),
-        keeper: Keeper {
-            ended: Box::pin(ended),
-            status: None,
-            guardian: None,
-        },
-    })
+    }
 }
 
 impl Keeper {

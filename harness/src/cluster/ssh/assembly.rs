@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use node::journal::Purpose as JournalPurpose;
+use results::Machine;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -12,7 +13,8 @@ use super::host::{Cargo, Host};
 use super::{Given, Ssh};
 use crate::agent::wire::{Budget, Disk, Layer, Prepare, Prepared};
 use crate::agent::{Isolation, Options};
-use crate::cluster::error::ClusterError;
+use crate::cluster::environment;
+use crate::cluster::error::{ClusterError, NodeError};
 use crate::cluster::link::{self, Launch};
 use crate::cluster::local::{Mode, Progress};
 use crate::cluster::node::{Identity, Node, Purpose};
@@ -25,6 +27,12 @@ const UNDOING: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether it is done.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a new agent told.
+struct Found {
+    machine: Machine,
+    prepared: Prepared,
+}
 
 impl Ssh {
     /// Reaches all machines at once, then starts all agents at once.
@@ -46,8 +54,8 @@ impl Ssh {
         // All are waited for, so that none is left half made.
         while let Some(made) = making.join_next().await {
             match made.map_err(|error| broke_off(&error))? {
-                Ok((node, host, prepared)) => {
-                    self.note(&node, &host, prepared);
+                Ok((node, host, found)) => {
+                    self.note(&node, &host, found);
                     progress(Progress::Up(node.name().clone()));
                     roster.add(node);
                 }
@@ -82,8 +90,8 @@ impl Ssh {
                 Err(error) => Err(error),
             };
             match tried {
-                Ok((node, host, prepared)) => {
-                    self.note(&node, &host, prepared);
+                Ok((node, host, found)) => {
+                    self.note(&node, &host, found);
                     return Ok(node);
                 }
                 Err(error) if Instant::now() > deadline => return Err(error),
@@ -155,7 +163,7 @@ impl Ssh {
         host: Host,
         purpose: Purpose,
         addresses: Vec<IpAddr>,
-    ) -> impl Future<Output = Result<(Node, Host, Prepared), ClusterError>> + Send + 'static {
+    ) -> impl Future<Output = Result<(Node, Host, Found), ClusterError>> + Send + 'static {
         let (run, lease) = (self.settings.run.clone(), self.settings.lease);
         let (hash, events) = (self.program_hash.clone(), self.events.clone());
         let disk = match (self.spec.disk, purpose) {
@@ -223,10 +231,13 @@ impl Ssh {
             };
             let prepared = async {
                 made.sync_clock().await?;
-                made.prepare(prepare).await
+                Ok::<_, NodeError>(Found {
+                    machine: environment::machine(made.facts().await?),
+                    prepared: made.prepare(prepare).await?,
+                })
             };
             match prepared.await {
-                Ok(prepared) => Ok((made, host, prepared)),
+                Ok(found) => Ok((made, host, found)),
                 Err(error) => {
                     let mut alone = Roster::default();
                     alone.add(made);
@@ -239,7 +250,8 @@ impl Ssh {
     }
 
     /// Remembers what is known of a node, and what cannot be had on it.
-    fn note(&mut self, node: &Node, host: &Host, prepared: Prepared) {
+    fn note(&mut self, node: &Node, host: &Host, found: Found) {
+        let prepared = found.prepared;
         let mut limitations = prepared.limitations;
         if !host.privileged() {
             limitations.push("without root: no limits of CPU, memory, disk or network".to_owned());
@@ -256,7 +268,7 @@ impl Ssh {
             }
         }
         let given = Given {
-            host: host.survey.host.clone(),
+            machine: found.machine,
             disk: prepared.disk,
             layer: prepared.layer,
         };

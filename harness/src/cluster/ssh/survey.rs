@@ -18,7 +18,6 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/depbench
 echo DEPBENCH-SURVEY
 say system "$(uname -s)"
 say arch "$(uname -m)"
-say host "$(uname -n)"
 say uid "$(id -u)"
 say home "$HOME"
 say cache "$cache"
@@ -33,8 +32,6 @@ exit 0
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Survey {
     pub(super) arch: String,
-    /// What it calls itself.
-    pub(super) host: String,
     pub(super) is_root: bool,
     pub(super) home: String,
     /// Where uploaded programs lie.
@@ -84,7 +81,6 @@ fn parse(said: &str) -> Result<Survey, String> {
     }
     Ok(Survey {
         arch: get("arch")?,
-        host: get("host")?,
         is_root: get("uid")? == "0",
         home: get("home")?,
         cache: get("cache")?,
@@ -118,11 +114,11 @@ mod tests {
 
     #[test]
     fn a_talkative_shell_is_understood() {
-        let said = "uid=7\nWelcome\nDEPBENCH-SURVEY\nsystem=Linux\narch=x86_64\nhost=n1\nuid=0\nhome=/root\n\
+        let said = "uid=7\nWelcome\nDEPBENCH-SURVEY\nsystem=Linux\narch=x86_64\nuid=0\nhome=/root\n\
                     cache=/root/.cache/depbench\nconnection=10.0.0.9 50022 10.0.0.1 22\npartial= 17\n";
         let survey = parse(said).unwrap();
         assert!(survey.is_root && !survey.present);
-        assert_eq!((survey.partial, survey.host.as_str()), (17, "n1"));
+        assert_eq!(survey.partial, 17);
         let control = survey.control.unwrap();
         assert_eq!(control.local.to_string(), "10.0.0.1:22");
         assert_eq!(control.remote.to_string(), "10.0.0.9:50022");

@@ -60,6 +60,17 @@ impl Node {
         self.entry(key).map(|entry| &entry.node)
     }
 
+    /// The value of `key` to change, if this is a map that has it.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        match &mut self.value {
+            Value::Map(entries) => {
+                let entry = entries.iter_mut().find(|entry| entry.key.text == key);
+                entry.map(|entry| &mut entry.node)
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key.text == key)
     }
