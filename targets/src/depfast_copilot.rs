@@ -79,6 +79,12 @@ impl Target for DepfastCopilot {
         &[Role::Pilot, Role::Copilot, Role::Follower]
     }
 
+    /// Two pilots need a majority without one of them; an even number tolerates no more than one fewer does.
+    fn objection_to(&self, members: usize) -> Option<String> {
+        let possible = matches!(members, 3 | 5 | 7);
+        (!possible).then(|| format!("depfast-copilot runs on 3, 5 or 7 servers, not on {members}"))
+    }
+
     fn client_address(&self, ip: IpAddr) -> SocketAddr {
         SocketAddr::new(ip, CLIENT_PORT)
     }
@@ -145,6 +151,15 @@ mod tests {
             argv.contains("--data /data/copilot --batching 1ms"),
             "{argv}"
         );
+    }
+
+    #[test]
+    fn three_five_or_seven_servers_are_right() {
+        let copilot = DepfastCopilot::default();
+        let right: Vec<_> = (0..10)
+            .filter(|count| copilot.objection_to(*count).is_none())
+            .collect();
+        assert_eq!(right, [3, 5, 7]);
     }
 
     #[test]

@@ -53,6 +53,11 @@ pub trait Target {
         servers
     }
 
+    /// Why it cannot run with so many members, if it cannot.
+    fn objection_to(&self, _members: usize) -> Option<String> {
+        None
+    }
+
     /// Where clients reach the member at `ip`.
     fn client_address(&self, ip: IpAddr) -> SocketAddr;
 

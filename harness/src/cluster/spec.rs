@@ -32,6 +32,15 @@ impl ClusterSpec {
         }
     }
 
+    /// Where the file says how many nodes run servers.
+    pub fn servers_at(&self) -> FieldPath {
+        let at = FieldPath::root().key("cluster");
+        match self {
+            ClusterSpec::Local(_) => at.key("local").key("servers"),
+            ClusterSpec::Ssh(_) => at.key("ssh"),
+        }
+    }
+
     /// The names of the nodes that run servers, in the order in which members are put on them.
     pub fn server_names(&self) -> Vec<String> {
         match self {

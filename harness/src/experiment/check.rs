@@ -28,8 +28,16 @@ pub(super) fn check(spec: &Spec, target: usize, problems: &mut Problems) {
         during(spec, fault, &at, problems);
         place(spec, &fault.on, &members, &at.key("on"), problems);
     }
+    size(spec, &members, problems);
     majority(spec, &members, problems);
     sessions(spec, members.target, problems);
+}
+
+/// The target must be able to run on so many servers.
+fn size(spec: &Spec, members: &Members, problems: &mut Problems) {
+    if let Some(objection) = members.target.objection_to(members.count) {
+        problems.add(spec.cluster.servers_at(), objection);
+    }
 }
 
 fn sessions(spec: &Spec, target: &dyn Target, problems: &mut Problems) {

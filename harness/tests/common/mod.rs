@@ -8,6 +8,8 @@
 pub mod calls;
 pub mod leftovers;
 pub mod live;
+pub mod recorded;
+pub mod replicas;
 pub mod runs;
 
 use std::num::NonZeroU8;
