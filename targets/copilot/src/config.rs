@@ -27,10 +27,16 @@ pub struct Config {
     pub timing: Timing,
     /// How many executed entries of each log are kept for replicas that lag; one that lags further gets a snapshot.
     pub log_entries: u64,
+    /// The log file is replaced by the state that it has led to when it has grown by more bytes than these, and than that
+    /// state has.
+    pub log_bytes: u64,
 }
 
 /// A reasonable [`Config::log_entries`]: some seconds of full load.
 pub const LOG_ENTRIES: u64 = 1 << 14;
+
+/// A reasonable [`Config::log_bytes`]: read back in well under a second.
+pub const LOG_BYTES: u64 = 64 << 20;
 
 /// How a member is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +136,21 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// A durable replica with the defaults.
+    pub fn new(id: ReplicaId, members: BTreeMap<ReplicaId, Member>, data_dir: PathBuf) -> Self {
+        Self {
+            id,
+            members,
+            peer_listen: None,
+            client_listen: None,
+            data_dir,
+            durability: Durability::default(),
+            timing: Timing::default(),
+            log_entries: LOG_ENTRIES,
+            log_bytes: LOG_BYTES,
+        }
+    }
+
     /// Refuses what cannot work.
     ///
     /// # Errors
@@ -174,16 +195,8 @@ mod tests {
             };
             (ReplicaId(id), member)
         };
-        Config {
-            id: ReplicaId(1),
-            members: (1..=members).map(member).collect(),
-            peer_listen: None,
-            client_listen: None,
-            data_dir: PathBuf::new(),
-            durability: Durability::Fsync,
-            timing: Timing::default(),
-            log_entries: LOG_ENTRIES,
-        }
+        let members = (1..=members).map(member).collect();
+        Config::new(ReplicaId(1), members, PathBuf::new())
     }
 
     #[test]

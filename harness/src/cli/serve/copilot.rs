@@ -63,16 +63,14 @@ impl CopilotArgs {
             peer: arg.member.peer,
             client: arg.member.client,
         };
+        let members = self
+            .members
+            .into_iter()
+            .map(|arg| (ReplicaId(arg.id), member(arg)))
+            .collect();
         Config {
-            id: ReplicaId(self.id),
-            members: self
-                .members
-                .into_iter()
-                .map(|arg| (ReplicaId(arg.id), member(arg)))
-                .collect(),
             peer_listen: self.peer_listen,
             client_listen: self.client_listen,
-            data_dir: self.data,
             durability: self.durability,
             timing: Timing {
                 takeover: self.takeover.duration(),
@@ -81,7 +79,7 @@ impl CopilotArgs {
                 suspicion: self.suspicion.duration(),
                 ..Timing::default()
             },
-            log_entries: copilot::config::LOG_ENTRIES,
+            ..Config::new(ReplicaId(self.id), members, self.data)
         }
     }
 }

@@ -310,6 +310,39 @@ impl Acceptor {
         self.logs[role].truncate(index);
     }
 
+    /// What leads from the state in which nothing after the executed entries is known to this one.
+    pub fn records_after_executed(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        for role in Role::BOTH {
+            let log = &self.logs[role];
+            for index in log.executed().until(log.last()) {
+                let Some(entry) = log.get(index) else {
+                    continue;
+                };
+                let Entry {
+                    promised,
+                    vote,
+                    accepted,
+                    commit,
+                } = entry.clone();
+                records.extend(vote.map(|vote| Record::Voted(role, index, vote)));
+                let accepted =
+                    accepted.map(|(ballot, choice)| Record::Accepted(role, index, ballot, choice));
+                records.extend(accepted);
+                // An acceptance promises too, but less.
+                records.extend(promised.map(|ballot| Record::Promised(role, index, ballot)));
+                records.extend(commit.map(|commit| Record::Committed(role, index, commit)));
+            }
+        }
+        records
+    }
+
+    /// Begins anew after a state in which everything up to `executed` was executed.
+    pub fn restore(&mut self, views: &Both<Standing>, executed: &Both<Index>, reach: Index) {
+        self.views = views.clone();
+        self.install(executed, reach);
+    }
+
     /// Does again what a record says was done. Views and votes never go back: records are in order.
     pub fn replay(&mut self, record: Record) {
         let journal = self.journal.take();

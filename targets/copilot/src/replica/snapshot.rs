@@ -6,34 +6,14 @@ use bytes::Bytes;
 use depfast::Responder;
 
 use super::Copilot;
-use crate::core::{Both, Index, ReplicaId, Role, Standing};
+use super::head::Head;
+use crate::core::{ReplicaId, Role};
 use crate::machine::Machine;
 use crate::message::{SNAPSHOT, SnapshotRequest};
-use crate::seen::Seen;
-use crate::wire::{Wire, fields};
+use crate::wire::Wire;
 
 /// A peer that does not answer for this long is given up.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What comes before the chunks of the store.
-#[derive(Clone, Debug)]
-struct Head {
-    views: Both<Standing>,
-    executed: Both<Index>,
-    reach: Index,
-    seen: Seen,
-    applied: u64,
-    digest: u64,
-}
-
-fields!(Head {
-    views,
-    executed,
-    reach,
-    seen,
-    applied,
-    digest
-});
 
 /// A snapshot on its way to a peer.
 pub(crate) struct Sending {
@@ -56,15 +36,7 @@ impl Copilot {
                 chunks: state.machine.store.snapshot(),
             };
             state.snapshots.insert(from, sending);
-            let head = Head {
-                views: Both::new(|role| *state.core.standing(role)),
-                executed: Both::new(|role| state.core.log(role).executed()),
-                reach: state.core.reach(),
-                seen: state.machine.seen.clone(),
-                applied: state.machine.applied,
-                digest: state.machine.digest,
-            };
-            Some(head.encode())
+            Some(Head::of(&state).encode())
         } else {
             let Some(sending) = state.snapshots.get_mut(&from) else {
                 return;
@@ -102,13 +74,7 @@ impl Copilot {
         let Ok(store) = restoring.finish() else {
             return false;
         };
-        let machine = Machine {
-            store,
-            seen: head.seen.clone(),
-            applied: head.applied,
-            digest: head.digest,
-        };
-        self.install(&head, machine)
+        self.install(&head, head.machine(store))
     }
 
     async fn piece(&self, peer: ReplicaId, piece: u64) -> Option<Option<Bytes>> {
@@ -133,6 +99,7 @@ impl Copilot {
         }
         state.machine = machine;
         self.settle(state);
+        self.wal.state_replaced();
         state.proxy.answer_after_snapshot(&state.machine);
         self.moved.set(());
         true

@@ -10,6 +10,7 @@ use kv::{Command, Query, Replica, Status, Ticket};
 
 use super::Copilot;
 use super::answer::{Peers, Promises};
+use super::head::Head;
 use super::proxy::{Asked, Proxy};
 use super::state::State;
 use crate::batch::ClientId;
@@ -17,9 +18,11 @@ use crate::config::Config;
 use crate::core::{Acceptor, Both, ReplicaId, Role};
 use crate::machine::Machine;
 use crate::wal::Wal;
+use crate::wire::Wire;
 
 /// How many bytes may wait for one peer before messages to it are dropped; it learns later what it missed.
 const QUEUE_BYTES: usize = 8 << 20;
+const UNREADABLE: &str = "the log file begins with a state that this version cannot read";
 
 impl Copilot {
     /// Recovers a replica from its disk and has it take part in its group from then on.
@@ -28,20 +31,28 @@ impl Copilot {
     ///
     /// Passes on what the disk or the network says.
     pub async fn start(env: &Env, config: &Config) -> io::Result<Rc<Self>> {
-        let (wal, records) = Wal::open(env, config.durability).await?;
+        let (wal, recovered) = Wal::open(env, config.durability, config.log_bytes).await?;
         let members: Vec<ReplicaId> = config.members.keys().copied().collect();
         let mut core = Acceptor::new(config.id, &members, wal.keeps());
         // A replica that restarts has no role: it does not know what it proposed last.
-        let is_new = records.is_empty();
-        for record in records {
+        let is_new = recovered.is_nothing();
+        let mut machine = Machine::default();
+        if let Some((head, store)) = recovered.state {
+            let unread = || io::Error::new(io::ErrorKind::InvalidData, UNREADABLE);
+            let head = Head::decode(head).ok_or_else(unread)?;
+            core.restore(&head.views, &head.executed, head.reach);
+            machine = head.machine(store);
+        }
+        let kept = Both::new(|role| core.log(role).executed());
+        for record in recovered.records {
             core.replay(record);
         }
         let rpc = Rpc::join(env, endpoint(config)).await?;
         let state = State {
             core,
-            machine: Machine::default(),
+            machine,
             pilots: Both::default(),
-            kept: Both::default(),
+            kept,
             proxy: Proxy::new(ClientId(env.random_u64() | 1)),
             decided: Both::default(),
             recovering: std::collections::BTreeSet::new(),
@@ -85,6 +96,7 @@ impl Copilot {
         self.env.spawn(this().learn_forever());
         self.env.spawn(this().beat_forever());
         self.env.spawn(this().answer_when_durable());
+        self.env.spawn(this().compact_forever());
     }
 
     /// Suspends the coroutine until the replica cannot go on; it must then be dropped or its process ended.
@@ -155,7 +167,11 @@ impl Replica for Copilot {
                 None => kv::Role::Follower,
             },
             leader: Some(pilot.pilot),
-            term: pilot.number,
+            // Grows with each change of either role, so that clients know what is old.
+            term: Role::BOTH
+                .map(|role| state.core.standing(role).current.number)
+                .iter()
+                .sum(),
             commit: sum(&|role| state.core.log(role).committed().0),
             applied: sum(&|role| state.core.log(role).executed().0),
             last: sum(&|role| state.core.log(role).last().0),

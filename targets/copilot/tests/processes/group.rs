@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use depfast_copilot::{Config, Durability, Member, ReplicaId, Timing, serve};
+use depfast_copilot::{Config, Durability, Member, ReplicaId, serve};
 use tempfile::TempDir;
 
 use crate::client::Client;
@@ -38,15 +38,13 @@ pub(crate) fn become_replica_if_asked() {
             client: client.into(),
         }
     };
+    let members = (0..).map(ReplicaId).zip(words.map(member)).collect();
     let config = Config {
-        id,
-        members: (0..).map(ReplicaId).zip(words.map(member)).collect(),
-        peer_listen: None,
-        client_listen: None,
-        data_dir,
         durability,
-        timing: Timing::default(),
         log_entries: 1000,
+        // So that the log is replaced many times.
+        log_bytes: 64 << 10,
+        ..Config::new(id, members, data_dir)
     };
     match serve(config) {
         Ok(()) => std::process::exit(0),

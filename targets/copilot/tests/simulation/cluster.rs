@@ -7,8 +7,17 @@ use std::rc::Rc;
 
 use depfast::sim::Sim;
 use depfast_copilot::core::Role;
-use depfast_copilot::{Config, Copilot, Durability, Member, ReplicaId, Timing};
+use depfast_copilot::{Config, Copilot, Durability, Member, ReplicaId};
 use kv::{Front, Limits, Replica, Status};
+
+/// How much replicas remember of their past.
+#[derive(Clone, Copy)]
+pub(crate) enum Memory {
+    /// As much as they do by default.
+    Long,
+    /// So little that whoever lags needs a snapshot, and that the log file is replaced again and again.
+    Short,
+}
 
 /// Replicas by name, and those that run.
 #[derive(Clone)]
@@ -16,19 +25,19 @@ pub(crate) struct Cluster {
     pub(crate) sim: Sim,
     pub(crate) ids: Vec<ReplicaId>,
     pub(crate) durability: Durability,
-    log_entries: u64,
+    memory: Memory,
     running: Rc<RefCell<BTreeMap<ReplicaId, Rc<Copilot>>>>,
     starts: Rc<RefCell<BTreeMap<ReplicaId, u64>>>,
 }
 
 impl Cluster {
-    pub(crate) fn start(sim: &Sim, size: u32, durability: Durability, log_entries: u64) -> Self {
+    pub(crate) fn start(sim: &Sim, size: u32, durability: Durability, memory: Memory) -> Self {
         let ids = (1..=size).map(ReplicaId).collect();
         let cluster = Self {
             sim: sim.clone(),
             ids,
             durability,
-            log_entries,
+            memory,
             running: Rc::default(),
             starts: Rc::default(),
         };
@@ -150,15 +159,18 @@ impl Cluster {
             peer: format!("{id}:7000"),
             client: Self::client_address(*id),
         };
-        Config {
-            id,
-            members: self.ids.iter().map(|id| (*id, member(id))).collect(),
-            peer_listen: None,
-            client_listen: None,
-            data_dir: PathBuf::new(),
+        let members = self.ids.iter().map(|id| (*id, member(id))).collect();
+        let config = Config {
             durability: self.durability,
-            timing: Timing::default(),
-            log_entries: self.log_entries,
+            ..Config::new(id, members, PathBuf::new())
+        };
+        match self.memory {
+            Memory::Long => config,
+            Memory::Short => Config {
+                log_entries: 20,
+                log_bytes: 4 << 10,
+                ..config
+            },
         }
     }
 }

@@ -27,7 +27,7 @@ use depfast_copilot::Durability;
 use history::{Budget, Input, Operation, Output, Verdict, check};
 
 use client::{Client, History};
-use cluster::Cluster;
+use cluster::{Cluster, Memory};
 use faults::{Faults, Happened, heal};
 use invariants::Invariants;
 
@@ -64,9 +64,12 @@ fn live(seed: u64) -> Result<Summary, String> {
     } else {
         Durability::Fsync
     };
-    // Every third group forgets quickly, so that whoever lags needs a snapshot.
-    let log_entries = if seed.is_multiple_of(3) { 20 } else { 1 << 14 };
-    let cluster = Cluster::start(&sim, size, durability, log_entries);
+    let memory = if seed.is_multiple_of(3) {
+        Memory::Short
+    } else {
+        Memory::Long
+    };
+    let cluster = Cluster::start(&sim, size, durability, memory);
     let history = History::default();
     let client = |number| Client {
         number,

@@ -12,7 +12,7 @@ use depfast_copilot::{Durability, ReplicaId};
 use kv::Replica;
 use resp::{encode, parse_reply};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Memory};
 use crate::invariants::Invariants;
 
 const PILOT: ReplicaId = ReplicaId(1);
@@ -34,7 +34,7 @@ struct Scene {
 impl Scene {
     fn new(size: u32) -> Self {
         let sim = Sim::new(42);
-        let cluster = Cluster::start(&sim, size, Durability::Memory, 1 << 14);
+        let cluster = Cluster::start(&sim, size, Durability::Memory, Memory::Long);
         sim.run_for(millis(20));
         Self {
             sim,
