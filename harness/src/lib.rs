@@ -11,5 +11,6 @@ pub mod inject;
 pub mod plan;
 pub mod preflight;
 pub mod run;
+pub mod runtime;
 pub mod soak;
 pub mod trial;

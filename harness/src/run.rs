@@ -24,6 +24,7 @@ pub use verdict::Verdict;
 
 use crate::cluster::ClusterError;
 use crate::experiment::LoadError;
+use crate::runtime::NoRuntime;
 
 /// A run that came to its end.
 #[derive(Debug)]
@@ -43,6 +44,9 @@ pub enum RunError {
     /// The cluster failed.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// Nothing can be waited for.
+    #[error(transparent)]
+    Runtime(#[from] NoRuntime),
     /// Results could not be written or read.
     #[error(transparent)]
     Results(#[from] ResultsError),

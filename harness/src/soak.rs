@@ -2,18 +2,20 @@
 //! moments; after each round the machine must be as it was before.
 //!
 //! - `hold`: a controller in a process of its own, to be killed;
+//! - `home`: the state directory of a soak;
 //! - `stranger`: a process of somebody else, which must come out of it unharmed;
 //! - `kill`: who is killed, and in what order;
 //! - `condition`: what is compared before and after.
 
 mod condition;
 mod hold;
+mod home;
 mod kill;
 mod stranger;
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,9 +28,11 @@ use vocab::units::Span;
 use crate::cluster::StateDir;
 use crate::plan::Generator;
 use condition::Condition;
+use home::Home;
 use stranger::Stranger;
 
 pub use hold::{Hold, hold};
+pub use home::heal_abandoned;
 pub use kill::{Blow, Healer};
 
 /// Short, so that rounds are.
@@ -85,10 +89,8 @@ pub struct Tally {
 /// When a round cannot be begun, for reasons that have nothing to do with undoing.
 pub fn soak(settings: &Settings, mut told: impl FnMut(&Round)) -> io::Result<Tally> {
     let label = Wall::now().label();
-    // A journal of its own: what else runs on this machine is not healed by this.
-    let root = StateDir::of_this_user();
-    let home = root.journal().with_file_name(format!("soak-{label}"));
-    let state = StateDir::at(&home)?;
+    let home = Home::make(&label)?;
+    let state = StateDir::at(home.path())?;
     let mut random = Generator::new(settings.seed);
     let mut tally = Tally::default();
     let stranger = Stranger::start()?;
@@ -99,7 +101,7 @@ pub fn soak(settings: &Settings, mut told: impl FnMut(&Round)) -> io::Result<Tal
         let ground = Ground {
             run,
             state: &state,
-            home: &home,
+            home: home.path(),
             program: &settings.program,
             stranger: &stranger,
         };
@@ -108,10 +110,7 @@ pub fn soak(settings: &Settings, mut told: impl FnMut(&Round)) -> io::Result<Tal
         tally.rounds.push(round);
     }
     drop(stranger);
-    std::fs::remove_dir_all(&home).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    })?;
+    home.remove()?;
     Ok(tally)
 }
 
@@ -119,7 +118,7 @@ pub fn soak(settings: &Settings, mut told: impl FnMut(&Round)) -> io::Result<Tal
 struct Ground<'a> {
     run: RunName,
     state: &'a StateDir,
-    home: &'a PathBuf,
+    home: &'a Path,
     program: &'a PathBuf,
     stranger: &'a Stranger,
 }
@@ -191,10 +190,11 @@ impl Controller {
     fn start(ground: &Ground<'_>, faults: &[FaultType], on_node: bool) -> io::Result<Controller> {
         let hold = Hold {
             run: ground.run.clone(),
-            state: ground.home.clone(),
+            state: ground.home.to_owned(),
             lease: LEASE,
             faults: faults.to_vec(),
             process: (!on_node).then(|| ground.stranger.pid()),
+            killer: std::process::id() as i32,
         };
         let mut child = Command::new(ground.program)
             .arg("soak-hold")

@@ -16,6 +16,7 @@ use super::run_experiment;
 use crate::cluster::{Cluster, ClusterError, Settings as ClusterSettings};
 use crate::experiment;
 use crate::run::RunError;
+use crate::runtime;
 
 /// The share of the system's own peak that is offered.
 const OFFERED: f64 = 0.7;
@@ -180,14 +181,7 @@ fn possible(asked: &[FaultType]) -> Result<(Vec<String>, Vec<String>), RunError>
     };
     let peak = experiment::from_text("(tolerance)", peak_file("depfast-raft"))?;
     let spec = peak.spec.cluster;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| RunError::System {
-            what: "cannot start the runtime",
-            source,
-        })?;
-    let (facts, wiring) = tokio::task::LocalSet::new().block_on(&runtime, async {
+    let (facts, wiring) = runtime::block_on(async {
         let run: RunName = format!("tolerance-{}", Wall::now().label())
             .parse()
             .expect("a time is part of a name");
@@ -197,7 +191,7 @@ fn possible(asked: &[FaultType]) -> Result<(Vec<String>, Vec<String>), RunError>
         let wiring = cluster.wiring();
         cluster.down().await?;
         Ok::<_, RunError>((facts.map_err(ClusterError::from)?, wiring))
-    })?;
+    })??;
     let (mut can, mut cannot) = (Vec::new(), Vec::new());
     for kind in asked {
         match available(&kind, &facts, wiring) {

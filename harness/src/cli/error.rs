@@ -11,6 +11,7 @@ use crate::cluster::{ClusterError, NodeError};
 use crate::experiment::{Color, LoadError};
 use crate::inject::InjectError;
 use crate::run::RunError;
+use crate::runtime::NoRuntime;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,9 @@ pub enum CliError {
     /// A file is there already.
     #[error("{0} exists already; write to another file, or add --force to replace it")]
     Exists(String),
+    /// Nothing can be waited for.
+    #[error(transparent)]
+    Runtime(#[from] NoRuntime),
     /// Something cannot be read or written.
     #[error("cannot {what}")]
     System {
@@ -127,6 +131,7 @@ impl CliError {
             | CliError::ServeCopilot(_)
             | CliError::Helper(_)
             | CliError::Exists(_)
+            | CliError::Runtime(_)
             | CliError::System { .. } => Exit::InfrastructureFailed,
         }
     }

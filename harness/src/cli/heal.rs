@@ -1,7 +1,9 @@
 use clap::Args;
-use node::journal;
+use node::journal::{self, Report};
 
 use super::{CliError, Exit, output};
+use crate::cluster::StateDir;
+use crate::soak;
 
 /// Undoes whatever earlier runs left on this machine, and nothing of a live one.
 ///
@@ -12,12 +14,14 @@ pub(super) struct Heal {}
 
 impl Heal {
     pub(super) fn execute(self) -> Result<Exit, CliError> {
-        let report = journal::heal(&journal::default_dir())?;
-        output::print(&format!("{report}\n"))?;
-        Ok(if report.is_complete() {
-            Exit::Pass
-        } else {
-            Exit::InfrastructureFailed
+        let mut reports = soak::heal_abandoned(&StateDir::of_this_user())?;
+        reports.push(journal::heal(&journal::default_dir())?);
+        for report in &reports {
+            output::print(&format!("{report}\n"))?;
+        }
+        Ok(match reports.iter().all(Report::is_complete) {
+            true => Exit::Pass,
+            false => Exit::InfrastructureFailed,
         })
     }
 }

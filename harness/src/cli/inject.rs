@@ -12,6 +12,7 @@ use super::{CliError, Exit, output};
 use crate::cluster::running::{self, RunningNode};
 use crate::cluster::{Settings, StateDir};
 use crate::inject::{Told, control, process};
+use crate::runtime;
 
 /// Makes a node of a cluster that is up, or any process of this machine, slow: now, and for as long as it is asked.
 ///
@@ -73,14 +74,7 @@ fn preset(name: &str) -> Result<FaultType, String> {
 
 impl Inject {
     pub(super) fn execute(self) -> Result<Exit, CliError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|source| CliError::System {
-                what: "start the runtime".to_owned(),
-                source,
-            })?;
-        tokio::task::LocalSet::new().block_on(&runtime, self.inject())
+        runtime::block_on(self.inject())?
     }
 
     async fn inject(self) -> Result<Exit, CliError> {

@@ -8,7 +8,7 @@ use faults::helpers;
 use workloads::LoadJob;
 
 use super::{CliError, Exit};
-use crate::{agent, soak};
+use crate::{agent, runtime, soak};
 
 /// Verbs that no person types.
 #[derive(Debug, Subcommand)]
@@ -71,15 +71,12 @@ impl Internal {
 }
 
 fn soak_hold(hold: &str) -> Result<(), CliError> {
-    let hold = serde_json::from_str(hold).map_err(CliError::Job)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| CliError::System {
-            what: "start the runtime".to_owned(),
-            source,
-        })?;
-    Ok(tokio::task::LocalSet::new().block_on(&runtime, soak::hold(hold))?)
+    let hold: soak::Hold = serde_json::from_str(hold).map_err(CliError::Job)?;
+    hold.end_with_killer().map_err(|source| CliError::System {
+        what: "hold faults up".to_owned(),
+        source,
+    })?;
+    Ok(runtime::block_on(soak::hold(hold))??)
 }
 
 fn load_worker() -> Result<(), CliError> {

@@ -3,7 +3,6 @@ use std::path::{Path, PathBuf};
 
 use results::{Environment, Parameters, PhaseSpan, RunDir, TrialSetup};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::LocalSet;
 use vocab::ids::RunName;
 use vocab::time::Wall;
 
@@ -17,6 +16,7 @@ use crate::experiment::{self, Cell, Experiment};
 use crate::inject::control::Control;
 use crate::plan::{Plan, PlannedTrial};
 use crate::preflight::{Preflight, layer_for};
+use crate::runtime;
 use crate::trial::{self, Trial, TrialError};
 
 /// What to run, and how.
@@ -60,14 +60,7 @@ pub enum Afterwards {
 /// # Errors
 /// See [`RunError`]; whatever it is, the cluster is down again.
 pub fn run(options: &Options) -> Result<Finished, RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| RunError::System {
-            what: "cannot start the runtime",
-            source,
-        })?;
-    LocalSet::new().block_on(&runtime, conduct(options))
+    runtime::block_on(conduct(options))?
 }
 
 async fn conduct(options: &Options) -> Result<Finished, RunError> {

@@ -1,15 +1,18 @@
 //! A controller in a process of its own, to be killed.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use faults::{FaultType, Flow, Place};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
 use serde::{Deserialize, Serialize};
 use vocab::ids::RunName;
 use vocab::units::{Bytes, Span};
 
-use crate::agent::wire::{FaultOrder, Output, Place as Group, Spawn};
+use crate::agent::wire::{FaultOrder, Layer, Output, Place as Group, Spawn};
 use crate::cluster::spec::{ClusterSpec, DiskSpec, LocalSpec};
 use crate::cluster::{Adopted, Cluster, ClusterError, NodeError, Settings, StateDir};
 use crate::plan::Generator;
@@ -27,6 +30,23 @@ pub struct Hold {
     pub faults: Vec<FaultType>,
     /// Into this process; without it into a node of a cluster that is made for it.
     pub process: Option<i32>,
+    /// The process that kills the holder, and with which it ends in any case.
+    pub killer: i32,
+}
+
+impl Hold {
+    /// Makes this process end with the one that is to kill it. Before any other thread is started, as the kernel
+    /// watches threads.
+    ///
+    /// # Errors
+    /// That one is gone already.
+    pub fn end_with_killer(&self) -> io::Result<()> {
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        match getppid().as_raw() == self.killer {
+            true => Ok(()),
+            false => Err(io::Error::other("the soak that started this has ended")),
+        }
+    }
 }
 
 /// Longer than any round.
@@ -50,16 +70,23 @@ pub(super) fn random_fault(random: &mut Generator, on_node: bool) -> FaultType {
     if on_node {
         texts.extend([
             format!("net.delay={millis}ms"),
+            format!("net.loss={percent}%"),
+            format!("net.reorder=share={percent}%,delay={millis}ms"),
+            format!("net.duplicate={percent}%"),
+            format!("net.corrupt={percent}%"),
+            format!("net.rate={}KB/s", 64 + random.below(1000)),
+            "net.partition".to_owned(),
             format!("disk.throughput={}KB/s", 64 + random.below(1000)),
+            format!("disk.iops={}/s", 10 + random.below(1000)),
+            format!("disk.latency={millis}ms"),
             "disk.contention".to_owned(),
             format!("memory.contention={}MB", 1 + random.below(50)),
+            "process.kill".to_owned(),
         ]);
     }
     let text = &texts[random.below(texts.len())];
-    text.parse().unwrap_or_else(|_| {
-        // A type whose required parameters have changed; one is as good as another here.
-        "process.pause".parse().expect("a fault without parameters")
-    })
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// Injects, says so on standard output, and waits for the end of this process.
@@ -67,10 +94,15 @@ pub(super) fn random_fault(random: &mut Generator, on_node: bool) -> FaultType {
 /// # Errors
 /// When no cluster can be made, or the process not be had.
 pub async fn hold(hold: Hold) -> Result<(), ClusterError> {
+    let latency = hold.faults.iter().any(FaultType::needs_latency_layer);
     let settings = Settings {
         state: StateDir::at(&hold.state)
             .map_err(|error| ClusterError::Impossible(error.to_string()))?,
         lease: hold.lease,
+        layer: match latency {
+            true => Layer::Latency,
+            false => Layer::None,
+        },
         ..Settings::new(hold.run.clone())?
     };
     let mut count = 0;
@@ -150,4 +182,20 @@ async fn up<T>(_held: &T, count: usize) -> Result<(), ClusterError> {
     let mut out = std::io::stdout();
     let _unheard = writeln!(out, "{count}").and_then(|()| out.flush());
     std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_faults_are_of_every_type() {
+        let mut random = Generator::new(1);
+        let mut names = std::collections::BTreeSet::new();
+        for _ in 0..2000 {
+            random_fault(&mut random, false);
+            names.insert(random_fault(&mut random, true).name());
+        }
+        assert_eq!(names.len(), faults::list().len(), "{names:?}");
+    }
 }

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use node::identity::ProcessId;
 
-/// A process that has nothing to do with depbench: it works a little, and starts others.
+/// A process that has nothing to do with depbench: it works a little, and starts others, as long as its parent lives.
 pub(super) struct Stranger {
     child: Child,
     id: ProcessId,
@@ -15,7 +15,7 @@ impl Stranger {
         let child = Command::new("sh")
             .args([
                 "-c",
-                "while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.01; done",
+                "while kill -0 $PPID; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.01; done",
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
