@@ -1,81 +1,22 @@
+//! Whether a machine can carry a fault out: every means there is, what each lacks, and the first that lacks nothing.
+
+mod backend;
+mod cpu;
 mod disk;
 mod memory;
 mod net;
 
 use std::fmt;
 
-use node::cgroup::Controller;
+use node::cgroup::{Controller, Mode};
 use node::facts::Facts;
 use serde::{Deserialize, Serialize};
 
+pub use backend::Backend;
+
 use crate::impairment::Impairment;
 use crate::site::Wiring;
-use crate::spec::{CpuContention, CpuQuota, FaultType};
-use vocab::units::Share;
-
-/// By which means a fault is carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Backend {
-    /// `cpu.max` or `cpu.cfs_quota_us` on the server's cgroup.
-    CgroupQuota,
-    /// `SIGSTOP` and `SIGCONT` in turn, metered.
-    DutyCycle,
-    /// Busy threads in a cgroup with a weight.
-    WeightedSpinner,
-    /// `memory.high`: throttled above the limit (cgroup v2).
-    MemoryHigh,
-    /// `memory.limit_in_bytes` with swap space of depbench's own (cgroup v1).
-    MemoryLimitSwap,
-    /// `memory.limit_in_bytes`: reclaimed, then killed (cgroup v1).
-    MemoryLimit,
-    /// A program that writes to memory.
-    MemoryToucher,
-    /// `io.max` on the server's cgroup (v2).
-    IoMax,
-    /// `blkio.throttle` on the server's cgroup (v1).
-    BlkioThrottle,
-    /// A program that writes to the disk.
-    DiskWriter,
-    /// A file system of depbench's own over the servers' data.
-    LatencyLayer,
-    /// The kernel's own emulation on the node's link.
-    Netem,
-    /// A token bucket on the node's link.
-    Tbf,
-    /// depbench's own queue in the hub.
-    DelayLine,
-    /// depbench's own queue behind a link of its own on the node.
-    TapLine,
-    /// Rules in a packet filter chain of depbench's own.
-    PacketFilter,
-    /// `SIGSTOP`, and `SIGCONT` at the end.
-    Signals,
-}
-
-impl fmt::Display for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Backend::CgroupQuota => "cgroup quota",
-            Backend::DutyCycle => "duty cycle (SIGSTOP/SIGCONT)",
-            Backend::WeightedSpinner => "spinner in a weighted cgroup",
-            Backend::MemoryHigh => "cgroup v2 memory.high",
-            Backend::MemoryLimitSwap => "cgroup v1 memory limit with swap space of its own",
-            Backend::MemoryLimit => "cgroup v1 memory limit",
-            Backend::MemoryToucher => "program that touches memory",
-            Backend::IoMax => "cgroup v2 io.max",
-            Backend::BlkioThrottle => "cgroup v1 blkio.throttle",
-            Backend::DiskWriter => "program that writes to the disk",
-            Backend::LatencyLayer => "file system layer (FUSE) over the servers' data",
-            Backend::Netem => "netem",
-            Backend::Tbf => "tbf",
-            Backend::DelayLine => "delay line in the hub",
-            Backend::TapLine => "delay line on the node",
-            Backend::PacketFilter => "packet filter",
-            Backend::Signals => "signals",
-        })
-    }
-}
+use crate::spec::FaultType;
 
 /// Whether a fault can be carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,12 +54,40 @@ impl fmt::Display for Availability {
     }
 }
 
-/// Whether a machine with these means, joined to the others like this, can carry `kind` out, and how.
-pub fn available(kind: &FaultType, facts: &Facts, wiring: Wiring) -> Availability {
+/// A means of carrying a fault out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Which.
+    pub backend: Backend,
+    /// What it lacks here, or why it is no means to what was asked for; `None` if it can be had.
+    pub obstacle: Option<String>,
+    /// What must be known when the results are read.
+    pub note: Option<String>,
+}
+
+impl Candidate {
+    fn new(backend: Backend, obstacle: Option<String>) -> Candidate {
+        Candidate {
+            backend,
+            obstacle,
+            note: None,
+        }
+    }
+
+    fn noted(self, note: &str) -> Candidate {
+        Candidate {
+            note: Some(note.to_owned()),
+            ..self
+        }
+    }
+}
+
+/// Every means of carrying `kind` out on a machine with these means, joined to the others like this; the best first.
+pub fn candidates(kind: &FaultType, facts: &Facts, wiring: Wiring) -> Vec<Candidate> {
     let impaired = |impairment: Impairment| net::impaired(&impairment, facts, wiring);
     match kind {
-        FaultType::CpuQuota(_) => quota(facts),
-        FaultType::CpuContention(contention) => weighted(contention, facts),
+        FaultType::CpuQuota(_) => cpu::quota(facts),
+        FaultType::CpuContention(_) => cpu::contention(facts),
         FaultType::MemoryLimit(limit) => memory::limit(limit, facts),
         FaultType::MemoryContention(_) => memory::contention(),
         FaultType::DiskThroughput(_) | FaultType::DiskIops(_) => disk::limit(facts),
@@ -131,50 +100,60 @@ pub fn available(kind: &FaultType, facts: &Facts, wiring: Wiring) -> Availabilit
         FaultType::NetCorrupt(corrupt) => impaired(Impairment::Corrupt(corrupt.clone())),
         FaultType::NetRate(rate) => impaired(Impairment::Rate(rate.clone())),
         FaultType::NetPartition(_) => net::partition(facts, wiring),
-        FaultType::ProcessPause(_) | FaultType::ProcessKill(_) => yes(Backend::Signals, None),
+        FaultType::ProcessPause(_) | FaultType::ProcessKill(_) => {
+            vec![Candidate::new(Backend::Signals, None)]
+        }
     }
 }
 
-fn yes(backend: Backend, note: Option<&str>) -> Availability {
-    Availability::Yes {
-        backend,
-        note: note.map(str::to_owned),
+/// Whether a machine with these means, joined to the others like this, can carry `kind` out, and how: by the first of the
+/// [`candidates`] that nothing stands in the way of.
+pub fn available(kind: &FaultType, facts: &Facts, wiring: Wiring) -> Availability {
+    let mut obstacles: Vec<String> = Vec::new();
+    for candidate in candidates(kind, facts, wiring) {
+        match candidate.obstacle {
+            None => {
+                return Availability::Yes {
+                    backend: candidate.backend,
+                    note: candidate.note,
+                };
+            }
+            Some(obstacle) if obstacles.contains(&obstacle) => {}
+            Some(obstacle) => obstacles.push(obstacle),
+        }
     }
-}
-
-fn no(reason: String, nearest: Option<FaultType>) -> Availability {
     Availability::No {
-        reason,
-        nearest: nearest.map(|kind| kind.to_string()),
+        reason: obstacles.join("; "),
+        nearest: nearest(kind),
     }
 }
 
-fn quota(facts: &Facts) -> Availability {
-    if facts.cgroups.has(Controller::Cpu) {
-        return yes(Backend::CgroupQuota, None);
-    }
-    let note = "without cgroups the server is stopped and continued by signals, and runs up to a fifth of a millisecond too long each time";
-    yes(Backend::DutyCycle, Some(note))
-}
-
-fn weighted(contention: &CpuContention, facts: &Facts) -> Availability {
-    if facts.cgroups.has(Controller::Cpu) {
-        return yes(Backend::WeightedSpinner, None);
-    }
-    let left = Share::from_fraction(1.0 / (1.0 + contention.weight.ratio())).unwrap_or(Share::ALL);
-    let nearest = FaultType::CpuQuota(CpuQuota { share: left });
-    Availability::No {
-        reason: format!(
-            "weights need the cpu controller of cgroups ({}{}): run as root",
-            facts.cgroups.mode(),
-            refusals(facts)
-        ),
-        nearest: Some(format!("{nearest}, the share that such a program leaves")),
+/// What comes nearest to a fault that cannot be had.
+fn nearest(kind: &FaultType) -> Option<String> {
+    match kind {
+        FaultType::CpuContention(contention) => Some(cpu::nearest(contention)),
+        FaultType::DiskThroughput(_) | FaultType::DiskIops(_) => Some(disk::nearest_to_limit()),
+        FaultType::DiskLatency(_) => disk::nearest_to_latency(),
+        kind if kind.is_of_the_network() => Some(net::NEAREST.to_owned()),
+        _ => None,
     }
 }
 
-/// What is mounted but out of reach, as an addition.
-fn refusals(facts: &Facts) -> String {
-    let refused = facts.cgroups.refused();
-    refused.iter().map(|reason| format!("; {reason}")).collect()
+/// What stands in the way of whoever `need`s a controller of cgroups, of any version or only this one.
+fn lacks_controller(
+    facts: &Facts,
+    controller: Controller,
+    version: Option<Mode>,
+    need: &str,
+) -> Option<String> {
+    let mode = facts.cgroups.mode();
+    if !facts.cgroups.has(controller) {
+        // What is mounted but out of reach.
+        let refused = facts.cgroups.refused().iter();
+        let refused: String = refused.map(|reason| format!("; {reason}")).collect();
+        return Some(format!("{need} of cgroups ({mode}{refused}): run as root"));
+    }
+    version
+        .filter(|version| *version != mode)
+        .map(|_| format!("the controllers here are those of {mode}"))
 }

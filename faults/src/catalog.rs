@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use vocab::units::{ByteRate, Bytes, Share, Span, Weight};
 
-use crate::available::{Availability, Backend, available};
+use crate::available::{Availability, Backend, Candidate, available, candidates};
 use crate::site::{Site, Wiring};
 use crate::spec::{
     CpuContention, CpuQuota, DelayedOperations, DiskContention, DiskIops, DiskLatency,
@@ -49,6 +49,8 @@ pub struct CheckRow {
     pub site: Site,
     /// Whether, and how.
     pub availability: Availability,
+    /// By what means it could be, the best first.
+    pub candidates: Vec<Candidate>,
 }
 
 /// All faults, in the order of the documentation.
@@ -62,6 +64,7 @@ pub fn check_table(facts: &Facts, wiring: Wiring) -> Vec<CheckRow> {
         fault: kind.name(),
         site: kind.site(facts, wiring),
         availability: available(kind, facts, wiring),
+        candidates: candidates(kind, facts, wiring),
     };
     typical().iter().map(row).collect()
 }

@@ -1,7 +1,8 @@
 //! Fail-slow faults: which there are, where they can be carried out, how they are injected, proven and cleared.
 //!
 //! - [`spec`]: the `faults:` part of the experiment file;
-//! - [`available`]: whether a node can carry a fault out, by which [`Backend`], and what comes nearest if not;
+//! - [`available`]: whether a node can carry a fault out, by which [`Backend`] of all [`candidates`], and what comes
+//!   nearest if not;
 //! - [`Fault`]: one fault on one node: probe, inject, probe, clear, probe;
 //! - [`effect()`], [`residue`]: what the probes prove;
 //! - [`list`], [`check_table`]: what `depbench list` and `depbench check` show;
@@ -33,7 +34,7 @@ mod site;
 pub mod spec;
 mod standing;
 
-pub use available::{Availability, Backend, available};
+pub use available::{Availability, Backend, Candidate, available, candidates};
 pub use catalog::{CheckRow, Listed, Parameter, check_table, list};
 pub use context::{FaultContext, FaultLink};
 pub use effect::{Effect, effect};

@@ -186,3 +186,62 @@ fn availability_does_not_hang_on_parameters() {
     let long = available(&long, &facts, Wiring::Hub);
     assert_eq!(long, row(&facts, "net.delay").availability);
 }
+
+#[test]
+fn every_means_is_listed_with_what_it_lacks_and_the_first_without_is_taken() {
+    let facts = Facts {
+        tap: Answer::Yes,
+        programs: vec![(Program::Tc, "/sbin/tc".into())],
+        ..machine(v1(), no("no netem"), Answer::Yes)
+    };
+    let means = |fault: &str| -> Vec<(Backend, Option<String>)> {
+        let candidates = row(&facts, fault).candidates;
+        candidates
+            .into_iter()
+            .map(|candidate| (candidate.backend, candidate.obstacle))
+            .collect()
+    };
+    let lacks = |what: &str| Some(what.to_owned());
+    assert_eq!(means("cpu.quota"), [(CgroupQuota, None), (DutyCycle, None)]);
+    assert_eq!(
+        means("memory.limit"),
+        [
+            (
+                MemoryHigh,
+                lacks("the controllers here are those of cgroup v1")
+            ),
+            (MemoryLimitSwap, None),
+            (MemoryLimit, None),
+        ]
+    );
+    assert_eq!(
+        means("net.delay"),
+        [
+            (Netem, lacks("no netem")),
+            (DelayLine, None),
+            (TapLine, None)
+        ]
+    );
+    for wiring in [Wiring::Hub, Wiring::Direct, Wiring::Shared] {
+        for row in check_table(&facts, wiring) {
+            let listed = depbench_faults::list().into_iter();
+            let listed: Vec<Backend> = listed
+                .filter(|fault| fault.name == row.fault)
+                .flat_map(|fault| fault.backends.to_vec())
+                .collect();
+            let candidates: Vec<Backend> = row.candidates.iter().map(|one| one.backend).collect();
+            assert_eq!(candidates, listed, "{}", row.fault);
+            let first = row.candidates.iter().find(|one| one.obstacle.is_none());
+            match (&row.availability, first) {
+                (Availability::Yes { backend, note }, Some(first)) => {
+                    assert_eq!((*backend, note), (first.backend, &first.note));
+                }
+                (Availability::No { reason, .. }, None) => {
+                    let mut obstacles = row.candidates.iter().flat_map(|one| &one.obstacle);
+                    assert!(obstacles.all(|one| reason.contains(one)), "{reason}");
+                }
+                other => panic!("{}: {other:?}", row.fault),
+            }
+        }
+    }
+}

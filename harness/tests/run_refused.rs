@@ -84,6 +84,35 @@ fn a_program_that_is_another_one() {
 }
 
 #[test]
+fn a_fault_that_the_cluster_cannot_carry_out() {
+    let lab = Lab::new("impossible");
+    let file = lab.file(
+        "cluster: {local: {servers: 3, clients: 1, mode: plain}}
+targets: [{depfast-raft: {}}]
+phases: {warmup: 1s, baseline: 1s, fault: 1s}
+faults: [{name: late, type: {net.delay: {delay: 40ms}}, on: {node: s2}}]
+",
+    );
+    let (file, out) = (file.to_str().unwrap(), lab.out());
+    let reason = [
+        "fault late (net.delay 40ms) on s2: not possible: the nodes share one loopback",
+        "nearest: process.pause {for: …, period: …}",
+    ];
+    let run = ["run", file, "--out", out.to_str().unwrap()];
+    lab.depbench(&run).end().expect(4).says(&reason);
+    assert!(!out.exists(), "nothing was begun");
+    let ended = lab.depbench(&["check", file]).end();
+    ended.expect(4).says(&reason).says(&[
+        "fault  ",
+        "duty cycle (SIGSTOP/SIGCONT)  to be the servers' user",
+        "netem",
+        "no: the nodes share one loopback",
+        "taken",
+    ]);
+    lab.assert_clean();
+}
+
+#[test]
 fn a_disk_that_is_full() {
     if !needs_root() {
         return;

@@ -3,48 +3,43 @@
 use node::cgroup::{Controller, Mode};
 use node::facts::Facts;
 
-use super::{Availability, Backend, no, refusals, yes};
+use super::{Backend, Candidate, lacks_controller};
 use crate::spec::{DiskContention, DiskThroughput, FaultType};
 
-pub(super) fn limit(facts: &Facts) -> Availability {
-    match (facts.cgroups.has(Controller::Io), facts.cgroups.mode()) {
-        (true, Mode::V2) => yes(Backend::IoMax, None),
-        (true, _) => yes(
-            Backend::BlkioThrottle,
-            Some(
-                "reads, direct writes and synced writes are limited; buffered writes that the server never syncs are not",
-            ),
+pub(super) fn limit(facts: &Facts) -> Vec<Candidate> {
+    let obstacle = |version| {
+        let need = "disk limits need the blkio (v1) or io (v2) controller";
+        lacks_controller(facts, Controller::Io, Some(version), need)
+    };
+    let throttle = Candidate::new(Backend::BlkioThrottle, obstacle(Mode::V1));
+    vec![
+        Candidate::new(Backend::IoMax, obstacle(Mode::V2)),
+        throttle.noted(
+            "reads, direct writes and synced writes are limited; buffered writes that the server never syncs are not",
         ),
-        (false, mode) => no(
-            format!(
-                "disk limits need the blkio (v1) or io (v2) controller of cgroups ({mode}{}): run as root",
-                refusals(facts)
-            ),
-            Some(FaultType::DiskContention(DiskContention::default())),
-        ),
-    }
+    ]
 }
 
-pub(super) fn contention(facts: &Facts) -> Availability {
+pub(super) fn nearest_to_limit() -> String {
+    FaultType::DiskContention(DiskContention::default()).to_string()
+}
+
+pub(super) fn contention(facts: &Facts) -> Vec<Candidate> {
     let alone = facts.is_root() && facts.loop_devices.is_yes();
-    yes(
-        Backend::DiskWriter,
-        (!alone).then_some("nodes share one disk here: it is slow for all of them"),
-    )
+    let writer = Candidate::new(Backend::DiskWriter, None);
+    vec![match alone {
+        true => writer,
+        false => writer.noted("nodes share one disk here: it is slow for all of them"),
+    }]
 }
 
-pub(super) fn latency(facts: &Facts) -> Availability {
-    match facts.fuse.reason() {
-        None => yes(
-            Backend::LatencyLayer,
-            Some("the layer is there throughout the run: all trials pay for it alike"),
-        ),
-        Some(reason) => no(
-            reason.to_owned(),
-            "128KB/s"
-                .parse()
-                .ok()
-                .map(|rate| FaultType::DiskThroughput(DiskThroughput { rate })),
-        ),
-    }
+pub(super) fn latency(facts: &Facts) -> Vec<Candidate> {
+    let obstacle = facts.fuse.reason().map(str::to_owned);
+    let layer = Candidate::new(Backend::LatencyLayer, obstacle);
+    vec![layer.noted("the layer is there throughout the run: all trials pay for it alike")]
+}
+
+pub(super) fn nearest_to_latency() -> Option<String> {
+    let rate = "128KB/s".parse().ok()?;
+    Some(FaultType::DiskThroughput(DiskThroughput { rate }).to_string())
 }

@@ -1,43 +1,49 @@
+//! Which network faults a machine can carry out.
+
 use node::facts::{Answer, Facts};
 use node::tool::Program;
 
-use super::{Availability, Backend, yes};
+use super::{Backend, Candidate};
 use crate::impairment::Impairment;
 use crate::site::Wiring;
 
-/// Whether and how packets can be impaired.
-pub(super) fn impaired(impairment: &Impairment, facts: &Facts, wiring: Wiring) -> Availability {
-    let means: &[Backend] = match (impairment, wiring) {
-        (_, Wiring::Shared) => return shared(),
-        (Impairment::Rate(_), Wiring::Hub) => &[
-            Backend::Tbf,
-            Backend::Netem,
-            Backend::DelayLine,
-            Backend::TapLine,
-        ],
-        (Impairment::Rate(_), Wiring::Direct) => &[Backend::Tbf, Backend::Netem, Backend::TapLine],
-        (_, Wiring::Hub) => &[Backend::Netem, Backend::DelayLine, Backend::TapLine],
-        (_, Wiring::Direct) => &[Backend::Netem, Backend::TapLine],
+/// What comes nearest to any of them.
+pub(super) const NEAREST: &str =
+    "process.pause {for: …, period: …}, which delays the server instead of its packets";
+
+/// By which means packets can be impaired.
+pub(super) fn impaired(impairment: &Impairment, facts: &Facts, wiring: Wiring) -> Vec<Candidate> {
+    let bucket = matches!(impairment, Impairment::Rate(_)).then_some(Backend::Tbf);
+    let lines = [Backend::Netem, Backend::DelayLine, Backend::TapLine];
+    let candidate = |backend| Candidate {
+        backend,
+        obstacle: obstacle(backend, facts, wiring),
+        note: note(impairment, backend).map(str::to_owned),
     };
-    let mut reasons: Vec<String> = Vec::new();
-    for backend in means {
-        match missing(*backend, facts) {
-            None => return yes(*backend, note(impairment, *backend)),
-            Some(reason) if reasons.contains(&reason) => {}
-            Some(reason) => reasons.push(reason),
-        }
-    }
-    no(reasons.join("; "))
+    bucket.into_iter().chain(lines).map(candidate).collect()
 }
 
-/// Whether and how a node can be cut off.
-pub(super) fn partition(facts: &Facts, wiring: Wiring) -> Availability {
-    let note = "on a machine of its own the node's sends fail at once instead of vanishing";
-    match (wiring, missing(Backend::PacketFilter, facts)) {
-        (Wiring::Shared, _) => shared(),
-        (Wiring::Hub, None) => yes(Backend::PacketFilter, None),
-        (Wiring::Direct, None) => yes(Backend::PacketFilter, Some(note)),
-        (_, Some(reason)) => no(reason),
+/// By which means a node can be cut off.
+pub(super) fn partition(facts: &Facts, wiring: Wiring) -> Vec<Candidate> {
+    let obstacle = obstacle(Backend::PacketFilter, facts, wiring);
+    let filter = Candidate::new(Backend::PacketFilter, obstacle);
+    vec![match wiring {
+        Wiring::Direct => filter
+            .noted("on a machine of its own the node's sends fail at once instead of vanishing"),
+        Wiring::Hub | Wiring::Shared => filter,
+    }]
+}
+
+/// Why `backend` cannot be had here.
+fn obstacle(backend: Backend, facts: &Facts, wiring: Wiring) -> Option<String> {
+    match (wiring, backend) {
+        (Wiring::Shared, _) => {
+            Some("the nodes share one loopback and have no links of their own".to_owned())
+        }
+        (Wiring::Direct, Backend::DelayLine) => {
+            Some("no hub of depbench's own joins the nodes".to_owned())
+        }
+        _ => missing(backend, facts),
     }
 }
 
@@ -73,19 +79,5 @@ fn note(impairment: &Impairment, backend: Backend) -> Option<&'static str> {
             Some("copies leave from the hub, and have crossed it once less")
         }
         _ => None,
-    }
-}
-
-fn shared() -> Availability {
-    no("the nodes share one loopback and have no links of their own".to_owned())
-}
-
-fn no(reason: String) -> Availability {
-    Availability::No {
-        reason,
-        nearest: Some(
-            "process.pause {for: …, period: …}, which delays the server instead of its packets"
-                .to_owned(),
-        ),
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use faults::{CheckRow, Wiring, check_table};
+use faults::{Availability, CheckRow, Wiring, check_table};
 use node::facts::Facts;
 use vocab::ids::RunName;
 use vocab::time::Wall;
@@ -12,6 +12,7 @@ use crate::cluster::spec::ClusterSpec;
 use crate::cluster::{Cluster, NodeError, Settings};
 use crate::experiment::{self, Cell, Experiment};
 use crate::preflight::{Preflight, layer_for};
+use crate::runtime;
 
 /// Checks an experiment: its file, and what each node can and cannot do.
 ///
@@ -31,16 +32,9 @@ impl Check {
             "{name}: nothing is wrong with the file\n{}",
             plan::summary(&experiment)
         ))?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|source| CliError::System {
-                what: "start the runtime".to_owned(),
-                source,
-            })?;
         let mut exit = Exit::Pass;
         for (cluster, cells) in by_cluster(&experiment) {
-            let found = tokio::task::LocalSet::new().block_on(&runtime, ask(cluster, &cells))?;
+            let found = runtime::block_on(ask(cluster, &cells))??;
             output::print(&found.describe())?;
             if !found.preflight.obstacles.is_empty() {
                 exit = Exit::InfrastructureFailed;
@@ -113,7 +107,10 @@ impl Found {
         // Nodes of one machine can do the same.
         let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (name, facts) in &self.servers {
-            let rows: Vec<Vec<String>> = check_table(facts, self.wiring).iter().map(row).collect();
+            let table = check_table(facts, self.wiring);
+            let head = ["", "fault", "by", "needs", "here"].map(str::to_owned);
+            let rows = table.iter().flat_map(rows);
+            let rows: Vec<Vec<String>> = std::iter::once(head.to_vec()).chain(rows).collect();
             alike.entry(output::table(&rows)).or_default().push(name);
         }
         for (table, names) in alike {
@@ -129,10 +126,39 @@ impl Found {
     }
 }
 
-fn row(row: &CheckRow) -> Vec<String> {
-    vec![
-        String::new(),
-        row.fault.to_owned(),
-        row.availability.to_string(),
-    ]
+/// Every means to a fault: the one that will be taken, those that could be, and why the others cannot.
+fn rows(row: &CheckRow) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    let mut taken = false;
+    for candidate in &row.candidates {
+        let here = match &candidate.obstacle {
+            Some(obstacle) => format!("no: {obstacle}"),
+            None if taken => "possible".to_owned(),
+            None => {
+                taken = true;
+                let note = candidate.note.iter().map(|note| format!("; {note}"));
+                format!("taken{}", note.collect::<String>())
+            }
+        };
+        let fault = if rows.is_empty() { row.fault } else { "" };
+        rows.push(vec![
+            String::new(),
+            fault.to_owned(),
+            candidate.backend.to_string(),
+            candidate.backend.needs().to_owned(),
+            here,
+        ]);
+    }
+    if let Availability::No {
+        nearest: Some(nearest),
+        ..
+    } = &row.availability
+    {
+        rows.push(vec![
+            String::new(),
+            String::new(),
+            format!("nearest: {nearest}"),
+        ]);
+    }
+    rows
 }

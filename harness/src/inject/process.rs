@@ -25,8 +25,12 @@ pub async fn inject(
     let facts = node::facts::Facts::gather().map_err(|error| {
         InjectError::Fault(format!("cannot find out about this machine: {error}"))
     })?;
-    // Processes that were there before share whatever network they are in with others.
-    if let no @ Availability::No { .. } = available(kind, &facts, Wiring::Shared) {
+    if let Availability::No { reason, nearest } = available(kind, &facts, Wiring::Shared) {
+        let reason = match kind.is_of_the_network() {
+            true => "it shares the links it sends over with the rest of its network".to_owned(),
+            false => reason,
+        };
+        let no = Availability::No { reason, nearest };
         return Err(InjectError::Fault(format!("{kind} on process {pid}: {no}")));
     }
     let adopted = Adopted::take(pid, settings).await?;
