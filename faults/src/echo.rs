@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -11,6 +12,8 @@ use nix::sys::socket::{
     socket,
 };
 use nix::sys::time::TimeSpec;
+
+use crate::helpers::Priority;
 
 /// Some echoes: how many, and how far apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,9 +89,22 @@ const HEADER: usize = 8;
 
 /// Sends a volley to `target` from this thread's network namespace, and waits for the last answers up to `patience`.
 ///
+/// By a thread that runs as soon as an answer is there: on a busy machine an ordinary one, woken late, would take its own
+/// waiting for the network's.
+///
 /// # Errors
 /// No privilege for raw sockets here, or no route to the target.
 pub(crate) fn echo(target: IpAddr, volley: Volley, patience: Duration) -> io::Result<Echoes> {
+    std::thread::scope(|scope| {
+        let prompt = scope.spawn(|| {
+            Priority::take_best();
+            send_and_listen(target, volley, patience)
+        });
+        prompt.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+fn send_and_listen(target: IpAddr, volley: Volley, patience: Duration) -> io::Result<Echoes> {
     let (family, protocol) = match target {
         IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp),
         IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6),

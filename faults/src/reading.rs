@@ -20,6 +20,8 @@ pub enum Probe {
     ServerProcesses,
     /// Server processes that are stopped.
     StoppedProcesses,
+    /// Time the server processes were stopped again and again, of the time since that began.
+    StoppedTime,
     /// Servers that were ended on purpose and are not started again by the end of the fault, or were meanwhile.
     KilledServers,
     /// CPU the server got, of the node's machine size.
@@ -88,6 +90,7 @@ impl Probe {
         match self {
             Probe::ServerProcesses => "server_processes",
             Probe::StoppedProcesses => "stopped_processes",
+            Probe::StoppedTime => "stopped_time",
             Probe::KilledServers => "killed_servers",
             Probe::CpuShare => "cpu_share",
             Probe::ThrottledPeriods => "throttled_periods",
@@ -126,6 +129,7 @@ impl Probe {
         match self {
             Probe::CpuShare
             | Probe::ThrottledPeriods
+            | Probe::StoppedTime
             | Probe::CpuWait
             | Probe::ContentionShare
             | Probe::LostEchoes

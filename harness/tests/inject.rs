@@ -5,9 +5,11 @@
 mod common;
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::leftovers::{self, Leftovers, Scope};
 use common::needs_root;
 use common::runs::Lab;
 use nix::sys::signal::Signal;
@@ -155,7 +157,7 @@ fn what_cannot_be_injected_is_said_and_changes_nothing() {
         (
             vec!["--pid", &pid, "--fault", "net.delay=40ms"],
             4,
-            "not possible",
+            "not possible: it shares the links it sends over with the rest of its network; nearest: process.pause",
         ),
         (
             vec!["--node", "s9", "--fault", "process.pause"],
@@ -240,4 +242,75 @@ fn a_short_soak_leaves_nothing() {
     ended
         .expect(0)
         .says(&["round  10", "agents", "guardians", "depbench heal"]);
+}
+
+#[test]
+fn a_soak_that_is_killed_takes_everything_along() {
+    if !needs_root() {
+        return;
+    }
+    let lab = Lab::new("soak-killed");
+    let mut soak = lab.depbench(&["soak", "--rounds", "1000", "--seed", "3"]);
+    soak.until("round ", 2);
+    soak.signal(Signal::SIGKILL);
+    soak.end().expect_killed();
+
+    // Whoever a soak starts inherits this.
+    let mark = format!("DEPBENCH_STATE_DIR={}", lab.state().display());
+    let begun = Instant::now();
+    while let Some(process) = process_with(&mark) {
+        assert!(begun.elapsed() < PATIENCE, "still there: {process}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let home = soak_homes(&lab).pop().unwrap();
+    lab.depbench(&["heal"]).end().expect(0);
+    assert!(soak_homes(&lab).is_empty());
+    let run = home.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    let left = leftovers::find(&Scope::Run {
+        run: &run,
+        state: &home,
+    });
+    assert_eq!(left, Leftovers::new());
+}
+
+fn process_with(variable: &str) -> Option<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut found = processes.filter_map(|process| {
+        let environ = fs::read(process.path().join("environ")).ok()?;
+        let mut variables = environ.split(|byte| *byte == 0);
+        variables.find(|one| *one == variable.as_bytes())?;
+        fs::read_to_string(process.path().join("cmdline")).ok()
+    });
+    found.next()
+}
+
+fn soak_homes(lab: &Lab) -> Vec<PathBuf> {
+    let entries = fs::read_dir(lab.state()).unwrap().flatten();
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("soak-"))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+#[test]
+fn what_was_asked_is_held_against_what_the_node_got() {
+    if !needs_root() {
+        return;
+    }
+    let lab = Lab::new("fidelity");
+    let csv = lab.path().join("fidelity.csv");
+    let arguments = ["bench", "faults", "--hold", "1s", "--type", "process.pause"];
+    let more = ["--type", "net.partition", "--csv", csv.to_str().unwrap()];
+    let ended = lab.depbench(&[&arguments[..], &more].concat()).end();
+    ended.expect(0).says(&["0 not measured"]);
+    let lines = fs::read_to_string(&csv).unwrap();
+    let lines: Vec<&str> = lines.lines().collect();
+    assert!(lines[0].starts_with("fault,beside,quantity,unit,asked,got,"));
+    // A cut is whole however busy the machine is.
+    let cut = lines.iter().find(|line| line.starts_with("net.partition"));
+    assert!(cut.unwrap().contains(",100.000,"), "{lines:?}");
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    let wrong = ["bench", "faults", "--type", "net.partitoin"];
+    let ended = lab.depbench(&wrong).end();
+    ended.expect(3).says(&["did you mean `net.partition`"]);
 }

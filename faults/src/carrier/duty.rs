@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use node::identity::ProcessId;
 use node::journal::{Journal, Undo};
@@ -17,7 +17,7 @@ const VERB: &str = "duty-cycle";
 pub(super) struct Duty {
     program: HelperProgram,
     journal: Journal,
-    running: Option<HelperProcess>,
+    running: Option<(HelperProcess, Instant)>,
     standing: Standing,
 }
 
@@ -53,18 +53,23 @@ impl Duty {
             stop,
         };
         let _: DutyState = helper.begin(&job)?;
-        self.running = Some(helper);
+        self.running = Some((helper, Instant::now()));
         Ok(())
     }
 
-    /// In how many periods of the cycle the processes were stopped; `None` when no cycle is in.
-    pub(super) fn throttled(&mut self) -> Result<Option<Reading>, FaultError> {
-        let Some(helper) = &mut self.running else {
-            return Ok(None);
+    /// In how many periods of the cycle the processes were stopped, and for which part of the time; nothing when no cycle
+    /// is in.
+    pub(super) fn look(&mut self) -> Result<Vec<Reading>, FaultError> {
+        let Some((helper, since)) = &mut self.running else {
+            return Ok(Vec::new());
         };
         let state: DutyState = helper.state()?;
         let share = percent(state.stopped_periods, state.periods);
-        Ok(Some(Probe::ThrottledPeriods.reading(share)))
+        let stopped = state.stopped.as_secs_f64() / since.elapsed().as_secs_f64().max(1e-3);
+        Ok(vec![
+            Probe::ThrottledPeriods.reading(share),
+            Probe::StoppedTime.reading(100.0 * stopped),
+        ])
     }
 
     /// Ends the cycle; the processes go on.

@@ -50,7 +50,7 @@ impl Carrier for DutyQuota {
 
     fn probe(&mut self) -> Result<Vec<Reading>, FaultError> {
         let mut readings = self.window.look().readings;
-        readings.extend(self.duty.throttled()?);
+        readings.extend(self.duty.look()?);
         Ok(readings)
     }
 

@@ -52,7 +52,7 @@ impl Carrier for RepeatedPause {
 
     fn probe(&mut self) -> Result<Vec<Reading>, FaultError> {
         let mut readings = vec![self.servers.alive(), self.servers.stopped()];
-        readings.extend(self.duty.throttled()?);
+        readings.extend(self.duty.look()?);
         Ok(readings)
     }
 

@@ -25,10 +25,10 @@ impl fmt::Display for Priority {
 }
 
 impl Priority {
-    /// Takes the best the system allows (real time is refused without privilege and inside a cpu cgroup of v1).
-    pub(super) fn take_best() -> Priority {
+    /// Takes the best the system allows this thread (real time is refused without privilege and inside a cpu cgroup of v1).
+    pub(crate) fn take_best() -> Priority {
         let parameters = libc::sched_param { sched_priority: 10 };
-        // SAFETY: both calls change only this process's scheduling and are given valid arguments.
+        // SAFETY: both calls change only this thread's scheduling and are given valid arguments.
         unsafe {
             let reset_on_fork = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
             if libc::sched_setscheduler(0, reset_on_fork, &raw const parameters) == 0 {

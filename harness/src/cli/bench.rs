@@ -100,13 +100,19 @@ struct Tolerance {
 
 /// What was asked of each fault against what the node got, over a range of severities, and whether it is near enough.
 ///
-/// On one node with half of the machine, by the faults' own probes; delays also while every CPU is busy.
+/// On one node with half of the machine, by the faults' own probes; delays also while every CPU is busy. What other load
+/// on the machine makes impossible to tell is said to be not measured.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  sudo depbench bench faults --csv fidelity.csv")]
+#[command(
+    after_help = "Examples:\n  sudo depbench bench faults --csv fidelity.csv\n  sudo depbench bench faults --type net.delay"
+)]
 struct Faults {
     /// How long each severity is held.
     #[arg(long, default_value = "4s")]
     hold: Span,
+    /// Only faults of this type; may be repeated.
+    #[arg(long = "type", value_name = "TYPE", value_parser = fault_type)]
+    types: Vec<String>,
     /// Where the numbers also go.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -197,7 +203,11 @@ fn out(asked: Option<PathBuf>, bench: &str) -> PathBuf {
 impl Faults {
     fn measure(self) -> Result<String, CliError> {
         let told = |line: &bench::fidelity::Line| output::print_error(&format!("{line}\n"));
-        let lines = bench::fidelity::measure(self.hold, told)?;
+        let settings = bench::fidelity::Settings {
+            hold: self.hold,
+            types: self.types.into_iter().collect(),
+        };
+        let lines = bench::fidelity::measure(&settings, told)?;
         if let Some(path) = &self.csv {
             std::fs::write(path, bench::fidelity::csv(&lines)).map_err(|source| {
                 CliError::System {
@@ -225,13 +235,27 @@ impl Load {
     }
 }
 
+fn fault_type(name: &str) -> Result<String, String> {
+    let names: Vec<&str> = faults::list().iter().map(|fault| fault.name).collect();
+    one_of(name, &names)
+}
+
 fn target(name: &str) -> Result<String, String> {
     let names: Vec<&str> = TargetSpec::all()
         .iter()
         .map(|spec| spec.target().name())
         .collect();
+    one_of(name, &names)
+}
+
+fn one_of(name: &str, names: &[&str]) -> Result<String, String> {
     match names.contains(&name) {
         true => Ok(name.to_owned()),
-        false => Err(format!("expected one of {}", names.join(", "))),
+        false => {
+            let near = vocab::problem::nearest(name, names.iter().copied())
+                .map(|near| format!("did you mean `{near}`? "))
+                .unwrap_or_default();
+            Err(format!("{near}expected one of {}", names.join(", ")))
+        }
     }
 }

@@ -1,0 +1,233 @@
+//! Which severities of which faults are measured, by which of their probes.
+
+use faults::Probe;
+
+use super::Tolerance;
+use super::work::Work;
+
+/// What else runs on the machine meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// The node's own server.
+    Nothing,
+    /// A busy loop for each CPU.
+    FullLoad,
+}
+
+/// One severity of one fault.
+pub(super) struct Case {
+    pub(super) fault: &'static str,
+    pub(super) beside: Beside,
+    pub(super) measure: Measure,
+    pub(super) asked: f64,
+    pub(super) tolerance: Tolerance,
+    /// What other load on the machine would make of it; then nothing was measured.
+    pub(super) proof: Proof,
+    /// What the mechanism misses by its nature.
+    pub(super) note: &'static str,
+}
+
+/// How the readings of a fault become one number.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Measure {
+    /// What is read while the fault is in.
+    During(Probe),
+    /// The same without what was read before: what the node takes anyway is not the fault's.
+    Gained(Probe),
+    /// A share of all echoes of many volleys.
+    Echoes(Probe),
+}
+
+impl Measure {
+    pub(super) fn probe(self) -> Probe {
+        match self {
+            Measure::During(probe) | Measure::Gained(probe) | Measure::Echoes(probe) => probe,
+        }
+    }
+}
+
+/// What tells that the server wanted all it could have, and that the machine had it to give.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Proof {
+    /// Nothing else on the machine can come between.
+    None,
+    /// The kernel held it back by its own quota in nearly every period.
+    Throttled,
+    /// Server and competing program used up the node's machine together.
+    UsedUp,
+}
+
+const CPU: Tolerance = Tolerance::Points(1.0);
+const DELAY: Tolerance = Tolerance::Time(1.0, 0.05);
+const RATE: Tolerance = Tolerance::Share(0.05);
+const BANDWIDTH: Tolerance = Tolerance::Share(0.10);
+const DRAWS: Tolerance = Tolerance::Draws(0.05);
+
+const fn case(fault: &'static str, measure: Measure, asked: f64, tolerance: Tolerance) -> Case {
+    Case {
+        fault,
+        beside: Beside::Nothing,
+        measure,
+        asked,
+        tolerance,
+        proof: Proof::None,
+        note: "",
+    }
+}
+
+const fn quota(fault: &'static str, asked: f64) -> Case {
+    Case {
+        proof: Proof::Throttled,
+        ..case(fault, Measure::During(Probe::CpuShare), asked, CPU)
+    }
+}
+
+const fn weighed(fault: &'static str, asked: f64) -> Case {
+    Case {
+        proof: Proof::UsedUp,
+        ..case(fault, Measure::During(Probe::CpuShare), asked, CPU)
+    }
+}
+
+const fn delay(fault: &'static str, asked: f64) -> Case {
+    case(fault, Measure::Gained(Probe::RoundTrip), asked, DELAY)
+}
+
+const fn loaded(fault: &'static str, asked: f64) -> Case {
+    Case {
+        beside: Beside::FullLoad,
+        ..delay(fault, asked)
+    }
+}
+
+const fn echoes(fault: &'static str, probe: Probe, asked: f64) -> Case {
+    case(fault, Measure::Echoes(probe), asked, DRAWS)
+}
+
+const fn rate(fault: &'static str, probe: Probe, asked: f64) -> Case {
+    case(fault, Measure::During(probe), asked, RATE)
+}
+
+const fn bandwidth(fault: &'static str, probe: Probe, asked: f64) -> Case {
+    case(fault, Measure::During(probe), asked, BANDWIDTH)
+}
+
+const fn synced(fault: &'static str, asked: f64) -> Case {
+    case(fault, Measure::Gained(Probe::SyncedWrite), asked, DELAY)
+}
+
+const fn pause(fault: &'static str, asked: f64) -> Case {
+    case(fault, Measure::During(Probe::StoppedTime), asked, CPU)
+}
+
+/// All of them, by what the server does meanwhile.
+pub(super) const CASES: [(Work, &[Case]); 6] = [
+    (
+        Work::Compute,
+        &[
+            quota("cpu.quota=2%", 2.0),
+            quota("cpu.quota=5%", 5.0),
+            quota("cpu.quota=10%", 10.0),
+            quota("cpu.quota=25%", 25.0),
+            quota("cpu.quota=50%", 50.0),
+            quota("cpu.quota=75%", 75.0),
+            weighed("cpu.contention=1x", 50.0),
+            weighed("cpu.contention=4x", 20.0),
+            weighed("cpu.contention=15x", 6.25),
+            pause("process.pause=for=30ms,period=100ms", 30.0),
+            pause("process.pause=for=95ms,period=100ms", 95.0),
+            pause("process.pause=for=10ms,period=20ms", 50.0),
+            rate(
+                "memory.contention=bytes=64MiB,rate=50MB/s",
+                Probe::ContentionTouchRate,
+                50e6,
+            ),
+        ],
+    ),
+    (
+        Work::Wait,
+        &[
+            delay("net.delay=1ms", 1.0),
+            delay("net.delay=10ms", 10.0),
+            delay("net.delay=40ms", 40.0),
+            delay("net.delay=400ms", 400.0),
+            loaded("net.delay=1ms", 1.0),
+            loaded("net.delay=10ms", 10.0),
+            loaded("net.delay=40ms", 40.0),
+            loaded("net.delay=400ms", 400.0),
+            echoes("net.loss=1%", Probe::LostEchoes, 1.0),
+            echoes("net.loss=10%", Probe::LostEchoes, 10.0),
+            echoes("net.loss=50%", Probe::LostEchoes, 50.0),
+            echoes(
+                "net.reorder=share=10%,delay=20ms",
+                Probe::OvertakenEchoes,
+                10.0,
+            ),
+            echoes("net.duplicate=10%", Probe::DuplicatedEchoes, 10.0),
+            echoes("net.corrupt=10%", Probe::LostEchoes, 10.0),
+            case(
+                "net.partition",
+                Measure::During(Probe::LostEchoes),
+                100.0,
+                Tolerance::Points(0.0),
+            ),
+        ],
+    ),
+    (
+        Work::Send,
+        &[
+            rate("net.rate=100KB/s", Probe::SentRate, 100e3),
+            rate("net.rate=1MB/s", Probe::SentRate, 1e6),
+            rate("net.rate=5MB/s", Probe::SentRate, 5e6),
+        ],
+    ),
+    (
+        Work::Write,
+        &[
+            bandwidth("disk.throughput=128KB/s", Probe::DiskWriteRate, 128e3),
+            bandwidth("disk.throughput=1MB/s", Probe::DiskWriteRate, 1e6),
+            bandwidth("disk.throughput=5MB/s", Probe::DiskWriteRate, 5e6),
+            rate("disk.iops=50/s", Probe::DiskOperations, 50.0),
+            rate("disk.iops=100/s", Probe::DiskOperations, 100.0),
+            rate("disk.iops=500/s", Probe::DiskOperations, 500.0),
+        ],
+    ),
+    (
+        Work::Hold,
+        &[
+            bandwidth("memory.limit=50MB", Probe::MemoryUsage, 50e6),
+            bandwidth("memory.limit=150MB", Probe::MemoryUsage, 150e6),
+        ],
+    ),
+    (
+        Work::Sync,
+        &[
+            synced("disk.latency=5ms", 5.0),
+            synced("disk.latency=50ms", 50.0),
+            synced("disk.latency=200ms", 200.0),
+        ],
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use faults::FaultType;
+
+    use super::*;
+
+    #[test]
+    fn every_fault_with_a_number_is_measured() {
+        let mut measured = BTreeSet::new();
+        for case in CASES.iter().flat_map(|(_, cases)| *cases) {
+            let kind: FaultType = case.fault.parse().unwrap_or_else(|error| panic!("{error}"));
+            measured.insert(kind.name());
+        }
+        // What a writer takes from a disk is the disk's to say, and an end has no severity.
+        let numberless = ["disk.contention", "process.kill"];
+        let all = faults::list().into_iter().map(|fault| fault.name);
+        let missing: Vec<&str> = all.filter(|name| !measured.contains(name)).collect();
+        assert_eq!(missing, numberless);
+    }
+}
