@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child as Process, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Server, busy, example, has_cgroups, is_root, run_name, state};
+use common::{Server, busy, example, has_cgroups, is_root, run_name, state, wait_for};
 use network::Network;
 use node::journal::heal;
 use serde_json::{Value, json};
@@ -51,14 +51,6 @@ fn order(journal: &Path, kind: &Value, server: Option<i32>) -> Value {
 
 fn agent() -> Command {
     Command::new(example("fault_agent"))
-}
-
-fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn assert_healed(journal: &Path) {
@@ -198,11 +190,11 @@ fn a_delay_line_lets_packets_through_at_once_and_its_rule_is_healed() {
         socket
             .send_to(b"?", (network::node_address(0), 7000))
             .unwrap();
-        other.recv(&mut [0; 8]).unwrap();
-        start.elapsed()
+        // What is in the queue when it ends is lost.
+        other.recv(&mut [0; 8]).ok().map(|_| start.elapsed())
     };
     wait_for("the end of the delay", || {
-        echo() < Duration::from_millis(100)
+        echo().is_some_and(|took| took < Duration::from_millis(200))
     });
     assert!(filter().contains("DEPBENCH"));
     assert_healed(journal.path());

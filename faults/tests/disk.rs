@@ -4,10 +4,12 @@
 mod common;
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use common::{Rig, has_disks, in_a_mount_namespace, kind, shell, value};
-use depbench_faults::{Effect, Fault, Probe, Reading, effect, residue};
+use common::{
+    Rig, has_disks, in_a_mount_namespace, kind, probe_until, shell, until_bit, until_gone, value,
+    wait_for,
+};
+use depbench_faults::{Fault, Probe, Reading, effect};
 use node::blockdev::WholeDisk;
 use node::cgroup::{Child, Mode, Scope};
 
@@ -28,11 +30,7 @@ fn wait_until_written(rig: &Rig, bytes: u64) {
     group.count_disk(server, disk).unwrap();
     let written = || group.disk_stat(server, disk).unwrap().write_bytes;
     let start = written();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while written() < start + bytes {
-        assert!(Instant::now() < deadline, "the server writes nothing");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_for("writing", || written() >= start + bytes);
 }
 
 /// Before, during and after, judged to have bitten and to be gone, with the journal as it was.
@@ -40,20 +38,18 @@ fn course(rig: &Rig, text: &str, meanwhile: impl Fn()) -> [Vec<Reading>; 3] {
     let kind = kind(text);
     let standing = rig.standing();
     let mut fault = Fault::prepare(&kind, &rig.context()).unwrap();
-    std::thread::sleep(Duration::from_millis(500));
+    wait_until_written(rig, 64 << 10);
     let before = fault.probe().unwrap();
     let injected = fault.inject().unwrap();
     println!("{text}: {}: {}", injected.backend, injected.detail);
     meanwhile();
-    let during = fault.probe().unwrap();
+    let during = until_bit(&mut fault, &before);
     fault.clear().unwrap();
     fault.clear().unwrap();
     assert_eq!(rig.standing(), standing);
     wait_until_written(rig, 64 << 10);
-    let after = fault.probe().unwrap();
+    let after = until_gone(&mut fault, &before);
     println!("  before {before:?}\n  during {during:?}\n  after {after:?}");
-    assert_eq!(effect(&kind, &before, &during), Effect::Bit);
-    assert_eq!(residue(&kind, &before, &after), None);
     [before, during, after]
 }
 
@@ -143,14 +139,9 @@ fn in_version_1_buffered_writes_are_told_to_escape() {
         let kind = kind("{disk.throughput: {rate: 1MB/s}}");
         let mut fault = Fault::prepare(&kind, &context).unwrap();
         fault.inject().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let during = loop {
-            let during = fault.probe().unwrap();
-            if value(&during, Probe::UnseenWrites) > 64e3 {
-                break during;
-            }
-            assert!(Instant::now() < deadline, "{during:?}");
-        };
+        let during = probe_until(&mut fault, "a write past the limit", |during| {
+            value(during, Probe::UnseenWrites) > 64e3
+        });
         println!("buffered writes: {during:?}");
     });
 }
@@ -230,15 +221,14 @@ fn a_writer_beside_the_server_slows_its_disk_and_ends() {
             fault.inject().unwrap();
             let group = rig.group.as_ref().unwrap();
             assert_eq!(group.members(Child::Contention).unwrap().len(), 1);
-            std::thread::sleep(Duration::from_secs(1));
-            let during = fault.probe().unwrap();
+            let during = probe_until(&mut fault, "writing beside the server", |during| {
+                value(during, Probe::ContentionWriteRate) > 0.0
+            });
             println!("{text}: before {before:?} during {during:?}");
-            assert!(value(&during, Probe::ContentionWriteRate) > 0.0);
             fault.clear().unwrap();
             assert_eq!(rig.standing(), standing);
             assert!(group.members(Child::Contention).unwrap().is_empty());
-            let after = fault.probe().unwrap();
-            assert_eq!(residue(&kind, &before, &after), None);
+            until_gone(&mut fault, &before);
         }
     });
 }

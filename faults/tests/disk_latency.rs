@@ -9,7 +9,9 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, sy
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{Rig, has_cgroups, in_a_mount_namespace, is_root, kind, shell, value};
+use common::{
+    Rig, has_cgroups, in_a_mount_namespace, is_root, kind, probe_until, shell, value, wait_for,
+};
 use depbench_faults::{Effect, Fault, FaultContext, LatencyLayer, Probe, effect, residue};
 use node::facts::Facts;
 
@@ -160,25 +162,21 @@ fn a_sync_is_delayed_while_the_fault_is_in() {
         let before = fault.probe().unwrap();
         let injected = fault.inject().unwrap();
         println!("{}", injected.detail);
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let during = loop {
-            let during = fault.probe().unwrap();
-            if value(&during, Probe::DelayedOperations) > 0.0 {
-                break during;
-            }
-            assert!(Instant::now() < deadline, "nothing is delayed: {during:?}");
-        };
+        let during = probe_until(&mut fault, "a delay", |during| {
+            value(during, Probe::DelayedOperations) > 0.0
+        });
         println!("disk.latency: before {before:?} during {during:?}");
         assert!(value(&during, Probe::SyncedWrite) >= 30.0);
         assert_eq!(effect(&latency, &before, &during), Effect::Bit);
         fault.clear().unwrap();
         // What was under way may still be counted; what comes later is not.
-        std::thread::sleep(Duration::from_millis(100));
-        let mut again = Fault::prepare(&latency, &context(&rig, &layer)).unwrap();
-        let after = again.probe().unwrap();
-        assert_eq!(residue(&latency, &before, &after), None);
+        wait_for("an end of the delays", || {
+            let mut again = Fault::prepare(&latency, &context(&rig, &layer)).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+            residue(&latency, &before, &again.probe().unwrap()).is_none()
+        });
         rig.servers.clear();
-        drop((fault, again));
+        drop(fault);
         layer.unmount().unwrap();
     });
 }
@@ -232,11 +230,12 @@ fn what_goes_through_the_layer_is_charged_to_the_server() {
         std::thread::sleep(Duration::from_millis(300));
         let before = fault.probe().unwrap();
         fault.inject().unwrap();
-        std::thread::sleep(Duration::from_secs(2));
-        let during = fault.probe().unwrap();
+        // What was saved up before is spent at once.
+        let during = probe_until(&mut fault, "the limit", |during| {
+            (1.0..64e3 * 1.25).contains(&value(during, Probe::DiskWriteRate))
+                && effect(&limit, &before, during) == Effect::Bit
+        });
         println!("limit through the layer: before {before:?} during {during:?}");
-        assert_eq!(effect(&limit, &before, &during), Effect::Bit);
-        assert!(value(&during, Probe::DiskWriteRate) < 64e3 * 1.25);
         drop(fault);
         rig.servers.clear();
         layer.unmount().unwrap();

@@ -9,8 +9,8 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use common::{Rig, is_root, kind, value};
-use depbench_faults::{Backend, Effect, Fault, FaultContext, Probe, Wiring, effect, residue};
+use common::{Rig, is_root, kind, until_gone, value};
+use depbench_faults::{Backend, Effect, Fault, FaultContext, Probe, Wiring, effect};
 use network::{Arrivals, Network, assert_no_chains, node_address, node_address_6, within};
 use node::facts::Answer;
 
@@ -69,8 +69,7 @@ fn delays_by_40_ms(
 
     fault.clear().unwrap();
     fault.clear().unwrap();
-    let after = fault.probe().unwrap();
-    assert_eq!(residue(&delay, &before, &after), None);
+    until_gone(&mut fault, &before);
     assert_eq!(rig.standing(), 0);
 }
 

@@ -5,10 +5,11 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child as Process, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use depbench_faults::{
-    Fault, FaultContext, FaultLink, FaultType, Flow, HelperProgram, Probe, Reading, Wiring, effect,
+    Effect, Fault, FaultContext, FaultLink, FaultType, Flow, HelperProgram, Probe, Reading, Wiring,
+    effect, residue,
 };
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -260,6 +261,54 @@ pub(crate) fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script]);
     command
+}
+
+/// Far longer than anything takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits for something that should come.
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Probes until the readings are as they should be.
+pub(crate) fn probe_until(
+    fault: &mut Fault,
+    what: &str,
+    mut expected: impl FnMut(&[Reading]) -> bool,
+) -> Vec<Reading> {
+    let mut readings = Vec::new();
+    wait_for(what, || {
+        readings = fault.probe().unwrap();
+        expected(&readings)
+    });
+    readings
+}
+
+/// Probes until the readings prove that a fault bit.
+pub(crate) fn until_bit(fault: &mut Fault, before: &[Reading]) -> Vec<Reading> {
+    let kind = fault.kind().clone();
+    probe_until(fault, "the bite", |during| {
+        let effect = effect(&kind, before, during);
+        effect
+            .objection()
+            .inspect(|objection| println!("not yet: {objection}"));
+        effect == Effect::Bit
+    })
+}
+
+/// Probes until the readings prove that nothing is left of a fault.
+pub(crate) fn until_gone(fault: &mut Fault, before: &[Reading]) -> Vec<Reading> {
+    let kind = fault.kind().clone();
+    probe_until(fault, "the end of the fault", |after| {
+        let left = residue(&kind, before, after);
+        left.iter().for_each(|left| println!("not yet: {left}"));
+        left.is_none()
+    })
 }
 
 /// The state letter of a process.

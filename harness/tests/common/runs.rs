@@ -16,7 +16,7 @@ use super::PROGRAM;
 use super::leftovers::{self, Leftovers, Scope};
 
 /// Longer than anything here takes, also on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How long agents keep faults and processes without hearing from their controller.
 pub const LEASE: Duration = Duration::from_secs(15);
