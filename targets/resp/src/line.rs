@@ -13,6 +13,9 @@ pub(crate) fn number(
     wrong: Malformed,
 ) -> Result<Option<(i64, usize)>, Malformed> {
     let rest = &input[from..];
+    if let Some((value, length)) = short(rest) {
+        return Ok(Some((value, from + length)));
+    }
     let window = &rest[..rest.len().min(NUMBER_LINE)];
     match window.iter().position(|byte| *byte == b'\n') {
         Some(end) => {
@@ -22,6 +25,17 @@ pub(crate) fn number(
         }
         None if rest.len() >= NUMBER_LINE => Err(wrong),
         None => Ok(None),
+    }
+}
+
+/// A number of one or two digits, as nearly all are, and the length of its line.
+#[inline]
+fn short(input: &[u8]) -> Option<(i64, usize)> {
+    let digit = |byte: u8| i64::from(byte - b'0');
+    match *input {
+        [a @ b'0'..=b'9', b'\r', b'\n', ..] => Some((digit(a), 3)),
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => Some((10 * digit(a) + digit(b), 4)),
+        _ => None,
     }
 }
 
@@ -81,6 +95,10 @@ mod tests {
         let wrong = Malformed::BulkLength;
         assert_eq!(number(b"$12", 1, wrong), Ok(None));
         assert_eq!(number(b"$12\r\n", 1, wrong), Ok(Some((12, 5))));
+        assert_eq!(number(b"$7\r\n", 1, wrong), Ok(Some((7, 4))));
+        assert_eq!(number(b"$-1\r\n", 1, wrong), Ok(Some((-1, 5))));
+        assert_eq!(number(b"$123\r\n", 1, wrong), Ok(Some((123, 6))));
+        assert_eq!(number(b"$1\r", 1, wrong), Ok(None));
         assert_eq!(number(b"$12\n", 1, wrong), Err(wrong));
         assert_eq!(number(&[b'1'; 40], 1, wrong), Err(wrong));
     }

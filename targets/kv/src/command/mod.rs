@@ -40,6 +40,7 @@ impl<'a> Command<'a> {
     }
 
     /// Appends the command to a log entry.
+    #[inline]
     pub fn encode(&self, entry: &mut BytesMut) {
         let kind = self.op.kind();
         match &self.stamp {
@@ -53,6 +54,7 @@ impl<'a> Command<'a> {
     }
 
     /// Reads a log entry; `None` if it is not a command.
+    #[inline]
     pub fn decode(entry: &'a [u8]) -> Option<Self> {
         let (kind, mut rest) = entry.split_first()?;
         let stamp = if kind & STAMPED == 0 {

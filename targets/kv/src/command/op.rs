@@ -132,6 +132,7 @@ impl<'a> Op<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn encode(&self, entry: &mut BytesMut) {
         match self {
             Self::Set { key, value } | Self::Append { key, value } => {
@@ -168,6 +169,7 @@ impl<'a> Op<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn decode(kind: u8, rest: &'a [u8]) -> Option<Self> {
         Some(match kind {
             SET => {

@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
+#[inline]
 pub(crate) fn put_string(out: &mut BytesMut, string: &[u8]) {
     let length = u32::try_from(string.len()).expect("strings are bounded far below 4 GiB");
     out.reserve(4 + string.len());
@@ -9,6 +10,7 @@ pub(crate) fn put_string(out: &mut BytesMut, string: &[u8]) {
     out.put_slice(string);
 }
 
+#[inline]
 pub(crate) fn take_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(u32::from_le_bytes(*length) as usize)

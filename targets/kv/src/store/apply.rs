@@ -24,13 +24,13 @@ impl Map {
             } => self.set_if(key, value, *condition, *answer, reply),
             Op::SetMany { pairs, condition } => self.set_many(*pairs, *condition, reply),
             Op::Del { keys } => {
-                let removed = keys.iter().filter(|key| self.remove(key).is_some()).count();
+                let removed = keys.iter().filter(|key| self.remove(key)).count();
                 encode::integer(reply, removed as i64);
             }
-            Op::Take { key } => match self.remove(key) {
-                Some(value) => encode::bulk(reply, &value),
-                None => encode::nil(reply),
-            },
+            Op::Take { key } => {
+                self.answer_value(key, reply);
+                self.remove(key);
+            }
             Op::Add { key, by } => self.add(key, *by, reply),
             Op::Append { key, value } => self.append(key, value, reply),
             Op::Clear => {

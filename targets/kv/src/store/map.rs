@@ -1,23 +1,35 @@
 //! Keys and values, in shards that a snapshot shares until they change.
+//!
+//! Most of what a change costs is waiting for memory, so as little of it as possible is touched: a key is hashed once, for
+//! its shard and for its place there, and lies beside its value.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::hash::BuildHasher as _;
 use std::rc::Rc;
 
-/// A change copies the shard it falls into if a snapshot still holds that: with a million keys, some 250 of them.
-const SHARDS: usize = 4096;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
-type FixedHasher = BuildHasherDefault<DefaultHasher>;
+/// A change copies the shard it falls into if a snapshot still holds that: with a million keys, about a thousand of them.
+const SHARDS: usize = 1024;
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "the hasher is fixed, so equal histories give equal maps; a snapshot sorts the keys"
-)]
-pub(super) type Shard = std::collections::HashMap<Box<[u8]>, Box<[u8]>, FixedHasher>;
+/// The same in every replica, so equal histories give equal maps.
+const HASHER: FixedState = FixedState::with_seed(0);
 
 #[derive(Clone, Debug)]
 pub(super) struct Map {
     shards: Vec<Rc<Shard>>,
     len: usize,
+}
+
+/// The keys whose hashes agree in some bits, with their values.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shard(HashTable<Pair>);
+
+/// A key, followed by its value.
+#[derive(Clone, Debug)]
+struct Pair {
+    key_length: usize,
+    bytes: Box<[u8]>,
 }
 
 impl Default for Map {
@@ -35,28 +47,37 @@ impl Map {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.shards[place(key)].get(key).map(|value| &value[..])
+        let hash = hash(key);
+        self.shards[place(hash)].find(hash, key)
     }
 
     /// Gives a key a value; a value of the same length is overwritten where it is.
     pub(super) fn set(&mut self, key: &[u8], value: &[u8]) {
-        let shard = self.shard(key);
-        match shard.get_mut(key) {
-            Some(old) if old.len() == value.len() => old.copy_from_slice(value),
-            Some(old) => *old = value.into(),
+        let hash = hash(key);
+        let Shard(pairs) = Rc::make_mut(&mut self.shards[place(hash)]);
+        match pairs.find_mut(hash, |pair| pair.key() == key) {
+            Some(pair) => pair.set(value),
             None => {
-                shard.insert(key.into(), value.into());
+                pairs.insert_unique(hash, Pair::new(key, value), Pair::hash);
                 self.len += 1;
             }
         }
     }
 
-    pub(super) fn remove(&mut self, key: &[u8]) -> Option<Box<[u8]>> {
+    /// Removes a key; says whether it was there.
+    pub(super) fn remove(&mut self, key: &[u8]) -> bool {
+        let hash = hash(key);
+        let shard = &mut self.shards[place(hash)];
         // Looks first, so that a key that is not there copies no shard.
-        self.get(key)?;
-        let value = self.shard(key).remove(key);
-        self.len -= 1;
-        value
+        let found = shard.find(hash, key).is_some();
+        if found {
+            let Shard(pairs) = Rc::make_mut(shard);
+            if let Ok(entry) = pairs.find_entry(hash, |pair| pair.key() == key) {
+                entry.remove();
+            }
+            self.len -= 1;
+        }
+        found
     }
 
     pub(super) fn clear(&mut self) {
@@ -66,13 +87,60 @@ impl Map {
     pub(super) fn into_shards(self) -> impl Iterator<Item = Rc<Shard>> {
         self.shards.into_iter()
     }
+}
 
-    fn shard(&mut self, key: &[u8]) -> &mut Shard {
-        Rc::make_mut(&mut self.shards[place(key)])
+impl Shard {
+    fn find(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
+        let found = self.0.find(hash, |pair| pair.key() == key);
+        found.map(Pair::value)
+    }
+
+    /// The value of a key of this shard.
+    pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.find(hash(key), key)
+    }
+
+    /// The keys, in no order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Pair::key)
     }
 }
 
+impl Pair {
+    fn new(key: &[u8], value: &[u8]) -> Self {
+        Self {
+            key_length: key.len(),
+            bytes: [key, value].concat().into(),
+        }
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.bytes[..self.key_length]
+    }
+
+    fn value(&self) -> &[u8] {
+        &self.bytes[self.key_length..]
+    }
+
+    fn set(&mut self, value: &[u8]) {
+        let old = &mut self.bytes[self.key_length..];
+        if old.len() == value.len() {
+            old.copy_from_slice(value);
+        } else {
+            *self = Self::new(self.key(), value);
+        }
+    }
+
+    fn hash(&self) -> u64 {
+        hash(self.key())
+    }
+}
+
+fn hash(key: &[u8]) -> u64 {
+    HASHER.hash_one(key)
+}
+
 /// The shard of a key, by bits of its hash that the shard's own table does not look at.
-fn place(key: &[u8]) -> usize {
-    (FixedHasher::default().hash_one(key) >> 32) as usize % SHARDS
+const fn place(hash: u64) -> usize {
+    (hash >> 32) as usize % SHARDS
 }

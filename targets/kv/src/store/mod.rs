@@ -31,6 +31,7 @@ impl Store {
     /// # Panics
     ///
     /// If the entry is not a command: the log is checked, so that would be a bug.
+    #[inline]
     pub fn apply(&mut self, entry: &[u8], reply: &mut BytesMut) {
         let command = Command::decode(entry).expect("only encoded commands enter the log");
         self.perform(&command, reply);

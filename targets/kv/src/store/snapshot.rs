@@ -71,7 +71,7 @@ impl Snapshot {
                 let Some(shard) = self.shards.next() else {
                     break;
                 };
-                let mut keys: Vec<_> = shard.keys().cloned().collect();
+                let mut keys: Vec<Box<[u8]>> = shard.keys().map(Box::from).collect();
                 keys.sort_unstable();
                 self.shard = Some((shard, keys.into_iter()));
                 continue;
@@ -79,7 +79,7 @@ impl Snapshot {
             match keys.next() {
                 Some(key) => {
                     put_string(&mut chunk, &key);
-                    put_string(&mut chunk, &shard[&key]);
+                    put_string(&mut chunk, shard.get(&key).unwrap_or_default());
                 }
                 None => self.shard = None,
             }

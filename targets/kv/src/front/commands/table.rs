@@ -51,13 +51,27 @@ impl Spec {
 
 /// The command of that name, in whatever case.
 pub(super) fn find(name: &[u8]) -> Option<&'static Spec> {
-    let mut upper = [0; 12];
-    let upper = upper.get_mut(..name.len())?;
-    upper.copy_from_slice(name);
-    upper.make_ascii_uppercase();
-    let place = COMMANDS.binary_search_by(|spec| spec.name.as_bytes().cmp(upper));
-    place.ok().map(|place| &COMMANDS[place])
+    let letter = name.first()?.to_ascii_uppercase().checked_sub(b'A')?;
+    let letter = usize::from(letter);
+    let same_letter = *STARTS.get(letter)?..*STARTS.get(letter + 1)?;
+    let is = |spec: &&Spec| spec.name.as_bytes().eq_ignore_ascii_case(name);
+    COMMANDS[same_letter].iter().find(is)
 }
+
+/// Where the commands of each letter begin, and after the last letter where all end.
+const STARTS: [usize; 27] = {
+    let (mut starts, mut place) = ([0; 27], 0);
+    while place < COMMANDS.len() {
+        let letter = COMMANDS[place].name.as_bytes()[0] - b'A';
+        place += 1;
+        let mut later = letter as usize + 1;
+        while later < starts.len() {
+            starts[later] = place;
+            later += 1;
+        }
+    }
+    starts
+};
 
 const READ: &[&str] = &["readonly", "fast"];
 const WRITE: &[&str] = &["write", "denyoom", "fast"];
