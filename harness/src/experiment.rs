@@ -7,6 +7,7 @@ mod cell;
 mod check;
 mod diagnostic;
 mod document;
+mod expectations;
 mod inventory;
 mod load;
 mod paired;

@@ -23,7 +23,7 @@ pub use progress::Output;
 pub use verdict::Verdict;
 
 use crate::cluster::ClusterError;
-use crate::experiment::LoadError;
+use crate::experiment::{self, LoadError};
 use crate::runtime::NoRuntime;
 
 /// A run that came to its end.
@@ -116,10 +116,16 @@ pub struct Report {
 /// # Errors
 /// When files cannot be read or written.
 pub fn report(dir: &RunDir) -> Result<Report, RunError> {
-    let analysis = Analysis::of(dir)?;
+    let mut analysis = Analysis::of(dir)?;
+    // A file that this version does not understand any more expects nothing.
+    let experiment = experiment::from_text("experiment.yaml", dir.experiment_yaml().to_owned());
+    let experiment = experiment.ok();
+    if let Some(experiment) = &experiment {
+        analysis.expect(&experiment.spec.expect);
+    }
     results::write_tables(dir, &analysis)?;
-    let verdict = Verdict::write(dir, &analysis)?;
-    let page = plots::report(dir)?.html;
+    let verdict = Verdict::write(dir, experiment.as_ref(), &analysis)?;
+    let page = plots::report(dir, &analysis)?.html;
     Ok(Report {
         analysis,
         verdict,

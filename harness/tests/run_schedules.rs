@@ -111,11 +111,15 @@ faults:
   - name: slow
     type: {process.pause: {}}
     on: {role: follower}
+expect:
+  - {of: throughput, at_most: 1000x}
+  - {of: p99, at_most: 0x}
 ",
     );
     let ended = run.end();
     lab.assert_clean();
-    lab.assert_sound(&ended, 1);
+    let validities = lab.validities();
+    lab.assert_honest(&validities, &ended);
     let trial = &lab.results().trials().unwrap()[0];
     assert_eq!(stretches(trial, "slow").len(), 3);
     let events = trial.events().unwrap();
@@ -144,7 +148,15 @@ faults:
         if valid { 2 } else { 1 },
         "{tolerance}"
     );
+    let verdict = fs::read_to_string(lab.out().join("verdict.json")).unwrap();
     if valid {
-        ended.says(&["3 pairs: throughput "]);
+        ended.expect(1).says(&[
+            "3 pairs: throughput ",
+            "holds: throughput during fault at most 1000x the baseline",
+            "BROKEN: p99 during fault at most 0x the baseline",
+        ]);
+        assert!(verdict.contains(r#""verdict": "fail""#), "{verdict}");
+    } else {
+        ended.expect(2).says(&["inconclusive: p99 during fault"]);
     }
 }

@@ -26,7 +26,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let analysis = Analysis::of(&run)?;
         results::write_tables(&run, &analysis)?;
         println!("{}", results::table::text(&analysis));
-        println!("{}\n", depbench_plots::report(&run)?.html.display());
+        println!(
+            "{}\n",
+            depbench_plots::report(&run, &analysis)?.html.display()
+        );
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ mod findings;
 mod trial;
 
 use askama::Template;
-use results::stats::{Analysis, CellPhase, Ratio, Spread, Tolerance};
+use results::stats::{Analysis, CellPhase, Judgement, Ratio, Spread, Tolerance};
 use results::table::{significant, thousands};
 use results::{Environment, NodeClock, RunDir};
 use vocab::ids::Phase;
@@ -39,6 +39,7 @@ pub(crate) fn page(
         invalid: trials.len() - count(DrawnTrial::is_valid),
         findings: findings::of(analysis, labels),
         rows: rows(analysis, labels),
+        expectations: expectations(analysis, labels),
         reasons: reasons(analysis, labels),
         pictures,
         trials,
@@ -57,6 +58,7 @@ struct Page<'a> {
     invalid: usize,
     findings: Vec<String>,
     rows: Vec<Row>,
+    expectations: Vec<Expected>,
     reasons: Vec<(String, String)>,
     pictures: Vec<Picture>,
     trials: Vec<DrawnTrial>,
@@ -168,6 +170,46 @@ fn of_ratio(ratio: Ratio) -> Number {
     Number {
         value: format!("{:.2}×", ratio.median),
         spread: interval.unwrap_or_default(),
+    }
+}
+
+/// What was expected of a cell, and what came of it.
+struct Expected {
+    cell: String,
+    expectation: String,
+    found: Number,
+    judgement: Judgement,
+}
+
+fn expectations(analysis: &Analysis, labels: &[CellLabel]) -> Vec<Expected> {
+    let cells = analysis.cells.iter().zip(labels);
+    cells
+        .flat_map(|(cell, label)| {
+            cell.judged.iter().map(|judged| Expected {
+                cell: label.line(),
+                expectation: judged.expectation.to_string(),
+                found: judged.ratio.map_or_else(Number::none, of_ratio),
+                judgement: judged.judgement,
+            })
+        })
+        .collect()
+}
+
+impl Expected {
+    fn word(&self) -> &'static str {
+        match self.judgement {
+            Judgement::Inside => "holds",
+            Judgement::Outside => "broken",
+            Judgement::Inconclusive => "inconclusive",
+        }
+    }
+
+    fn class(&self) -> &'static str {
+        match self.judgement {
+            Judgement::Inside => "good",
+            Judgement::Outside => "bad",
+            Judgement::Inconclusive => "muted",
+        }
     }
 }
 

@@ -18,12 +18,11 @@ pub struct Report {
     pub figures: Vec<PathBuf>,
 }
 
-/// Draws all figures of a run into its `figures` directory, and its `report.html`, from its files only.
+/// Draws all figures of a run into its `figures` directory, and its `report.html`, from its files and their analysis.
 ///
 /// # Errors
 /// When the run's files cannot be read, or a file cannot be written.
-pub fn report(run: &RunDir) -> Result<Report, PlotError> {
-    let analysis = Analysis::of(run)?;
+pub fn report(run: &RunDir, analysis: &Analysis) -> Result<Report, PlotError> {
     let folder = run.path().join("figures");
     fs::create_dir_all(&folder).map_err(cannot_write(&folder))?;
     let mut drawing = Drawing {
@@ -50,15 +49,15 @@ pub fn report(run: &RunDir) -> Result<Report, PlotError> {
         trials.push(DrawnTrial::new(title, &data, timeline));
     }
     let overview = [
-        figure::throughput(&analysis),
-        figure::latency_cdf(&analysis, &pooled),
-        figure::latency_throughput(&analysis),
+        figure::throughput(analysis),
+        figure::latency_cdf(analysis, &pooled),
+        figure::latency_throughput(analysis),
     ];
     let mut pictures = Vec::new();
     for figure in overview.into_iter().flatten() {
         pictures.push(drawing.put(&figure)?);
     }
-    let page = html::page(run, &analysis, &labels, pictures, trials)?;
+    let page = html::page(run, analysis, &labels, pictures, trials)?;
     let html = run.path().join("report.html");
     fs::write(&html, page).map_err(cannot_write(&html))?;
     Ok(Report {

@@ -7,9 +7,14 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use depbench_plots::report;
+use depbench_plots::{PlotError, Report, report};
+use results::stats::Analysis;
 use results::{RunDir, Validity};
 use support::*;
+
+fn draw(run: &RunDir) -> Result<Report, PlotError> {
+    report(run, &Analysis::of(run)?)
+}
 
 fn svg(run: &RunDir, name: &str) -> String {
     fs::read_to_string(run.path().join("figures").join(name)).expect("the figure is there")
@@ -26,7 +31,7 @@ fn texts(svg: &str) -> Vec<&str> {
 fn a_comparison_is_drawn_whole() {
     let dir = tempfile::tempdir().unwrap();
     let run = comparison(&dir.path().join("run"));
-    let drawn = report(&run).unwrap();
+    let drawn = draw(&run).unwrap();
     // Throughput, distribution, and a timeline for each of twelve trials; each as SVG and PNG.
     assert_eq!(drawn.figures.len(), 2 * (2 + 12));
     for figure in drawn
@@ -101,13 +106,13 @@ fn a_comparison_is_drawn_whole() {
 fn drawing_again_gives_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let run = single(&dir.path().join("run"));
-    let first = report(&run).unwrap();
+    let first = draw(&run).unwrap();
     let before: Vec<Vec<u8>> = first
         .figures
         .iter()
         .map(|path| fs::read(path).unwrap())
         .collect();
-    let again = report(&RunDir::open(run.path()).unwrap()).unwrap();
+    let again = draw(&RunDir::open(run.path()).unwrap()).unwrap();
     let after: Vec<Vec<u8>> = again
         .figures
         .iter()
@@ -120,7 +125,7 @@ fn drawing_again_gives_the_same() {
 fn crowded_figures_stay_within_their_edges() {
     let dir = tempfile::tempdir().unwrap();
     let run = crowded(&dir.path().join("run"));
-    report(&run).unwrap();
+    draw(&run).unwrap();
     let bars = svg(&run, "throughput.svg");
     // The two shares differ in their fault, so that their names must too.
     let words = texts(&bars);
@@ -135,7 +140,7 @@ fn crowded_figures_stay_within_their_edges() {
 fn a_sweep_of_clients_gives_the_curve() {
     let dir = tempfile::tempdir().unwrap();
     let run = client_sweep(&dir.path().join("run"));
-    report(&run).unwrap();
+    draw(&run).unwrap();
     let curve = svg(&run, "latency-throughput.svg");
     let words = texts(&curve);
     for expected in [
@@ -154,7 +159,7 @@ fn a_sweep_of_clients_gives_the_curve() {
 fn a_run_without_trials_or_with_only_a_begun_one_is_still_reported() {
     let dir = tempfile::tempdir().unwrap();
     let run = RunDir::create(&dir.path().join("run"), "name: x\n", &environment("x", &[])).unwrap();
-    let drawn = report(&run).unwrap();
+    let drawn = draw(&run).unwrap();
     assert!(drawn.figures.is_empty());
     assert!(
         fs::read_to_string(drawn.html)
@@ -163,7 +168,7 @@ fn a_run_without_trials_or_with_only_a_begun_one_is_still_reported() {
     );
 
     write_trial(&run, &Cell::new("etcd", 500.0, 2.0, 0.9), 0, 1, None);
-    let page = fs::read_to_string(report(&run).unwrap().html).unwrap();
+    let page = fs::read_to_string(draw(&run).unwrap().html).unwrap();
     assert!(page.contains("incomplete: the trial did not run to its end"));
     assert!(page.contains("no valid trial, so no numbers"));
 }
@@ -185,7 +190,7 @@ fn nothing_in_the_files_becomes_markup() {
     let reason = hostile.to_owned();
     write_trial(&run, &cell, 0, 1, Some(Validity::Valid));
     write_trial(&run, &cell, 0, 2, Some(Validity::Invalid { reason }));
-    let drawn = report(&run).unwrap();
+    let drawn = draw(&run).unwrap();
     let text_files = drawn
         .figures
         .iter()
@@ -215,7 +220,7 @@ fn a_report_that_cannot_be_written_names_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let run = single(&dir.path().join("run"));
     fs::create_dir(run.path().join("report.html")).unwrap();
-    let error = report(&run).unwrap_err().to_string();
+    let error = draw(&run).unwrap_err().to_string();
     assert!(
         error.contains("cannot write") && error.contains("report.html"),
         "{error}"

@@ -21,6 +21,7 @@
 
 mod analysis;
 mod bootstrap;
+mod bound;
 mod cell;
 mod effects;
 mod paired;
@@ -30,6 +31,7 @@ mod trial_data;
 
 pub use analysis::{Analysis, TrialAnalysis};
 pub use bootstrap::Ratio;
+pub use bound::{Bound, Judgement};
 pub use cell::{CellAnalysis, CellPhase};
 pub use effects::{Effects, Recovery, Window};
 pub use paired::{Pair, Tolerance, WindowSummary};

@@ -40,6 +40,9 @@ pub fn text(analysis: &Analysis) -> String {
         if let Some(tolerance) = cell.tolerance {
             lines.push(Line::Text(show_tolerance(tolerance)));
         }
+        for judged in &cell.judged {
+            lines.push(Line::Text(format!("{}  {judged}", cell.id)));
+        }
         for (trials, reason) in cell.invalid_by_reason() {
             let line = format!("{}, {trials}  invalid: {reason}", cell.id);
             lines.push(Line::Text(line));

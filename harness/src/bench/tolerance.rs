@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use faults::{Availability, FaultType, available};
-use results::stats::{CellAnalysis, Ratio};
+use results::stats::{Bound, CellAnalysis, Ratio};
 use results::table;
 use vocab::ids::{Phase, RunName};
 use vocab::time::Wall;
@@ -78,44 +78,11 @@ pub struct Line {
     pub ratios: Result<(Option<Ratio>, Option<Ratio>), String>,
 }
 
-/// What an interval says of a bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Judgement {
-    /// All of the interval keeps the bound.
-    Inside,
-    /// None of it does.
-    Outside,
-    /// It lies across the bound, or there is none.
-    Inconclusive,
-}
+/// Throughput that is high enough.
+const THROUGHPUT: Bound = Bound::AtLeast(LEAST_THROUGHPUT);
 
-impl fmt::Display for Judgement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Judgement::Inside => "inside",
-            Judgement::Outside => "outside",
-            Judgement::Inconclusive => "inconclusive",
-        })
-    }
-}
-
-/// Whether throughput is high enough.
-pub fn judge_throughput(ratio: Option<Ratio>) -> Judgement {
-    match ratio.and_then(|ratio| ratio.interval) {
-        Some((low, _)) if low >= LEAST_THROUGHPUT => Judgement::Inside,
-        Some((_, high)) if high < LEAST_THROUGHPUT => Judgement::Outside,
-        _ => Judgement::Inconclusive,
-    }
-}
-
-/// Whether p99 is low enough.
-pub fn judge_p99(ratio: Option<Ratio>) -> Judgement {
-    match ratio.and_then(|ratio| ratio.interval) {
-        Some((_, high)) if high <= MOST_P99 => Judgement::Inside,
-        Some((low, _)) if low > MOST_P99 => Judgement::Outside,
-        _ => Judgement::Inconclusive,
-    }
-}
+/// p99 that is low enough.
+const P99: Bound = Bound::AtMost(MOST_P99);
 
 /// Measures every fault on every system.
 ///
@@ -296,9 +263,9 @@ impl fmt::Display for Line {
                 "{:<44} throughput {:<22} {:<13} p99 {:<22} {}",
                 self.fault,
                 show(*rps),
-                judge_throughput(*rps),
+                THROUGHPUT.judge(*rps),
                 show(*p99),
-                judge_p99(*p99)
+                P99.judge(*p99)
             ),
             Err(reason) => write!(f, "{:<44} inconclusive: {reason}", self.fault),
         }
@@ -308,25 +275,6 @@ impl fmt::Display for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ratio(low: f64, high: f64) -> Option<Ratio> {
-        Some(Ratio {
-            median: f64::midpoint(low, high),
-            interval: Some((low, high)),
-            count: 10,
-        })
-    }
-
-    #[test]
-    fn an_interval_across_its_bound_is_inconclusive() {
-        assert_eq!(judge_throughput(ratio(0.96, 1.02)), Judgement::Inside);
-        assert_eq!(judge_throughput(ratio(0.94, 1.02)), Judgement::Inconclusive);
-        assert_eq!(judge_throughput(ratio(0.80, 0.94)), Judgement::Outside);
-        assert_eq!(judge_p99(ratio(0.7, 1.09)), Judgement::Inside);
-        assert_eq!(judge_p99(ratio(1.05, 1.2)), Judgement::Inconclusive);
-        assert_eq!(judge_p99(ratio(1.2, 3.0)), Judgement::Outside);
-        assert_eq!(judge_p99(None), Judgement::Inconclusive);
-    }
 
     #[test]
     fn the_experiments_are_right() {

@@ -3,11 +3,11 @@ use std::process::ExitCode;
 /// How a command ends; scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything was done, and every assertion holds.
+    /// Everything was done, and everything expected holds.
     Pass,
-    /// An assertion of the experiment does not hold.
+    /// Something that the experiment expects is not so, or a history is not linearizable.
     AssertionFailed,
-    /// The trials do not say whether the assertions hold, or are invalid.
+    /// The trials do not say whether what is expected holds, or are invalid.
     Inconclusive,
     /// The experiment file or the command line is wrong; nothing was done.
     FileWrong,

@@ -9,7 +9,7 @@ use vocab::problem::{FieldPath, Problems, nearest};
 use vocab::units::Span;
 use workloads::DriverKind;
 
-use super::Spec;
+use super::{Spec, expectations};
 
 /// Checks the experiment for one of its targets.
 pub(super) fn check(spec: &Spec, target: usize, problems: &mut Problems) {
@@ -31,6 +31,7 @@ pub(super) fn check(spec: &Spec, target: usize, problems: &mut Problems) {
     size(spec, &members, problems);
     majority(spec, &members, problems);
     sessions(spec, members.target, problems);
+    expectations::check(spec, problems);
 }
 
 /// The target must be able to run on so many servers.

@@ -1,6 +1,7 @@
 use std::num::NonZeroU32;
 
 use faults::FaultSpec;
+use results::Expectation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use targets::TargetSpec;
@@ -41,6 +42,9 @@ pub struct Spec {
     /// Repetitions of every point of the sweep.
     #[serde(default = "one")]
     pub trials: NonZeroU32,
+    /// What must come out; the run fails if it does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<Expectation>,
     /// Makes the order of trials, the keys and the arrivals repeatable.
     #[serde(default = "seed")]
     pub seed: u64,
@@ -71,6 +75,9 @@ impl Validate for Spec {
         self.phases.validate(&at.key("phases"), problems);
         for (index, fault) in self.faults.iter().enumerate() {
             fault.validate(&at.key("faults").index(index), problems);
+        }
+        for (index, expectation) in self.expect.iter().enumerate() {
+            expectation.validate(&at.key("expect").index(index), problems);
         }
     }
 }

@@ -10,7 +10,7 @@ mod span;
 
 pub use bytes::Bytes;
 pub use rate::{ByteRate, Rate};
-pub use share::{Share, Weight};
+pub use share::{Factor, Share, Weight};
 pub use span::Span;
 
 /// A quantity could not be read; says what was expected.

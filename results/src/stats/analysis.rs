@@ -7,6 +7,7 @@ use super::phase::{Ops, PhaseSummary, summarise};
 use super::trial_data::TrialData;
 use crate::disk::RunDir;
 use crate::error::ResultsError;
+use crate::expect::Expectation;
 use crate::record::{TrialRecord, Validity};
 
 /// All statistics of a run.
@@ -55,6 +56,14 @@ impl Analysis {
             cells: cells.collect(),
             limitations: run.environment().limitations.clone(),
         })
+    }
+
+    /// Judges what is expected, in every cell it is about.
+    pub fn expect(&mut self, expectations: &[Expectation]) {
+        for cell in &mut self.cells {
+            let judged = expectations.iter().filter_map(|one| one.judge(cell));
+            cell.judged = judged.collect();
+        }
     }
 }
 

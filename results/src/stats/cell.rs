@@ -5,6 +5,7 @@ use super::bootstrap::Ratio;
 use super::paired::Tolerance;
 use super::phase::{Ops, PhaseSummary, Quantiles};
 use super::spread::Spread;
+use crate::expect::Judged;
 use crate::record::{HistoryVerdict, Parameters, TrialSetup};
 
 /// All trials of a cell.
@@ -22,6 +23,8 @@ pub struct CellAnalysis {
     pub phases: Vec<CellPhase>,
     /// The pairs of windows of the valid trials together, if the fault phase is paired.
     pub tolerance: Option<Tolerance>,
+    /// What the experiment expects of this cell, and what came of it.
+    pub judged: Vec<Judged>,
 }
 
 /// A phase of a cell over its valid trials.
@@ -65,6 +68,7 @@ impl CellAnalysis {
                     .flat_map(|trial| &trial.pairs),
             ),
             trials,
+            judged: Vec::new(),
         }
     }
 

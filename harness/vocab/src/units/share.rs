@@ -4,6 +4,7 @@ use std::str::FromStr;
 use super::{UnitError, short, split_number, string_unit};
 
 const SHARE: &str = "a share from 0% to 100%, such as 5%";
+const FACTOR: &str = "how many times as much, such as 0.95x";
 const WEIGHT: &str = "a weight ratio from 0.01x to 1000x, such as 15x";
 
 /// A part of a whole, from 0 % to 100 %.
@@ -92,6 +93,44 @@ string_unit!(
     ["15x", "1x"]
 );
 
+/// How many times as much as something else.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Factor(f64);
+
+impl Factor {
+    /// The factor as a number.
+    pub fn ratio(self) -> f64 {
+        self.0
+    }
+}
+
+impl FromStr for Factor {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        split_number(text)
+            .filter(|(number, unit)| *unit == "x" && *number <= 1e6)
+            .map(|(number, _)| Factor(number))
+            .ok_or_else(|| UnitError {
+                text: text.to_owned(),
+                expected: FACTOR,
+            })
+    }
+}
+
+impl fmt::Display for Factor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x", short(self.0))
+    }
+}
+
+string_unit!(
+    Factor,
+    "how many times as much, such as 0.95x",
+    r"^\s*[0-9.]+\s*x\s*$",
+    ["0.95x", "2x"]
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,8 +151,10 @@ mod tests {
     }
 
     #[test]
-    fn weights_round_trip() {
+    fn weights_and_factors_round_trip() {
         assert_eq!("15x".parse::<Weight>().unwrap().to_string(), "15x");
+        assert_eq!("0.95x".parse::<Factor>().unwrap().to_string(), "0.95x");
+        assert!("95%".parse::<Factor>().is_err());
         assert!("0x".parse::<Weight>().is_err());
         assert!("15".parse::<Weight>().is_err());
     }
