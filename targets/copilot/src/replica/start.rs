@@ -15,7 +15,7 @@ use super::proxy::{Asked, Proxy};
 use super::state::State;
 use crate::batch::ClientId;
 use crate::config::Config;
-use crate::core::{Acceptor, Both, ReplicaId, Role};
+use crate::core::{Acceptor, Both, ReplicaId, Role, View};
 use crate::machine::Machine;
 use crate::wal::Wal;
 use crate::wire::Wire;
@@ -109,6 +109,18 @@ impl Copilot {
     /// Whether a crash now would make this replica forget nothing. What it might forget it has told nobody: for checkers.
     pub fn is_durable(&self) -> bool {
         self.wal.is_durable()
+    }
+
+    /// The view in which this replica serves as pilot of a role, if it does: for checkers.
+    pub fn serves(&self, role: Role) -> Option<View> {
+        let state = self.state.borrow();
+        let pilot = state.pilots[role].as_ref();
+        pilot.map(|_| state.core.standing(role).current)
+    }
+
+    /// How often this replica has replaced its log file: for checkers.
+    pub fn compactions(&self) -> u64 {
+        self.wal.compactions()
     }
 
     /// Looks at the protocol state and the machine: for checkers.

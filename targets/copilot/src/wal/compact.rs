@@ -41,6 +41,7 @@ pub(super) struct Compaction {
     written: RefCell<Option<Current>>,
     /// The state came to be without records here: only a new file can make it durable, and what follows.
     gap: Cell<Option<Lsn>>,
+    done: Cell<u64>,
 }
 
 impl Compaction {
@@ -52,6 +53,7 @@ impl Compaction {
             since: RefCell::default(),
             written: RefCell::default(),
             gap: Cell::default(),
+            done: Cell::default(),
         }
     }
 
@@ -125,6 +127,11 @@ impl Wal {
         }
     }
 
+    /// How often the log file was replaced.
+    pub(crate) const fn compactions(&self) -> u64 {
+        self.compaction.done.get()
+    }
+
     async fn write_state(&self, state: State) -> io::Result<Current> {
         remove_unfinished(&self.disk).await?;
         let file = Rc::new(self.disk.open(UNFINISHED).wait("begin log").await?);
@@ -172,6 +179,7 @@ impl Wal {
             compaction.gap.set(None);
         }
         compaction.written.replace(None);
+        compaction.done.set(compaction.done.get() + 1);
         self.became_durable(end);
         Ok(())
     }

@@ -6,6 +6,7 @@ use depfast_copilot::ReplicaId;
 use depfast_copilot::core::{Acceptor, Both, Choice, Index, Role, View};
 
 use crate::cluster::Cluster;
+use crate::entries::{Entries, Seen};
 
 /// What has been seen so far.
 #[derive(Default)]
@@ -16,20 +17,23 @@ pub(crate) struct Invariants {
     views: BTreeMap<(Role, ReplicaId), (u64, ReplicaId)>,
     pilots: BTreeMap<(Role, u64, ReplicaId), View>,
     committed: BTreeMap<(Role, ReplicaId), (u64, Index)>,
+    compactions: BTreeMap<(ReplicaId, u64), u64>,
+    entries: Entries,
 }
 
 impl Invariants {
     /// Looks at all running replicas.
     pub(crate) fn check(&mut self, cluster: &Cluster) -> Result<(), String> {
-        for (id, copilot) in cluster.running() {
-            // A crash may undo what nobody was told yet.
-            if !copilot.is_durable() {
-                continue;
-            }
+        let mut replicas = cluster.running();
+        // A crash may undo what nobody was told yet.
+        replicas.retain(|(_, copilot)| copilot.is_durable());
+        for (id, copilot) in &replicas {
+            let (id, life) = (*id, cluster.starts(*id));
+            self.compactions.insert((id, life), copilot.compactions());
             copilot.inspect(|core, machine| {
                 self.check_agreement(id, core)?;
                 self.check_views(id, core)?;
-                self.check_kept(id, cluster.starts(id), core)?;
+                self.check_kept(id, life, core)?;
                 let known = self.digests.entry(machine.applied);
                 let known = *known.or_insert(machine.digest);
                 if known == machine.digest {
@@ -42,6 +46,7 @@ impl Invariants {
                 }
             })?;
         }
+        self.entries.check(&replicas)?;
         self.check_pairs()
     }
 
@@ -126,6 +131,16 @@ impl Invariants {
             }
         }
         Ok(())
+    }
+
+    /// How often the rarer invariants had something to say.
+    pub(crate) const fn seen(&self) -> Seen {
+        self.entries.seen()
+    }
+
+    /// How often log files were replaced.
+    pub(crate) fn compactions(&self) -> u64 {
+        self.compactions.values().sum()
     }
 
     pub(crate) fn decided(&self) -> usize {

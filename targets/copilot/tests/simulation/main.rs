@@ -11,9 +11,14 @@
 
 mod client;
 mod cluster;
+mod entries;
 mod faults;
 mod invariants;
+mod moments;
 mod scenarios;
+mod scene;
+mod starved;
+mod storage;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,6 +33,7 @@ use history::{Budget, Input, Operation, Output, Verdict, check};
 
 use client::{Client, History};
 use cluster::{Cluster, Memory};
+use entries::Seen;
 use faults::{Faults, Happened, heal};
 use invariants::Invariants;
 
@@ -36,7 +42,7 @@ const CI_SEEDS: u64 = 2000;
 const KEYS: u64 = 3;
 const CLIENTS: u32 = 4;
 const FAULTY: Duration = Duration::from_millis(1500);
-const SLICE: Duration = Duration::from_millis(200);
+const SLICE: Duration = Duration::from_millis(25);
 const HEALING: Duration = Duration::from_secs(30);
 
 /// What a run was, to compare runs and to see that something happened.
@@ -47,6 +53,8 @@ struct Summary {
     noops: usize,
     acknowledged: usize,
     views: usize,
+    compactions: u64,
+    seen: Seen,
     happened: Happened,
     operations: Vec<Operation>,
 }
@@ -139,6 +147,8 @@ fn live(seed: u64) -> Result<Summary, String> {
         decided: invariants.decided(),
         noops: invariants.noops(),
         views: invariants.views(),
+        compactions: invariants.compactions(),
+        seen: invariants.seen(),
         happened: happened.get(),
         acknowledged: operations.iter().filter(acknowledged).count(),
         operations,
@@ -164,6 +174,9 @@ struct Total {
     entries: usize,
     noops: usize,
     views: usize,
+    compactions: u64,
+    fast_decisions: u64,
+    eliminated: u64,
     crashes: u64,
     partitions: u64,
     slow_replicas: u64,
@@ -180,6 +193,9 @@ impl Total {
                 self.entries += summary.decided;
                 self.noops += summary.noops;
                 self.views += summary.views;
+                self.compactions += summary.compactions;
+                self.fast_decisions += summary.seen.fast_decisions;
+                self.eliminated += summary.seen.eliminated;
                 self.crashes += summary.happened.crashes;
                 self.partitions += summary.happened.partitions;
                 self.slow_replicas += summary.happened.slow_replicas;
@@ -222,6 +238,16 @@ fn faults_break_no_promise() {
         "seeds with violations: {:?}",
         total.violations
     );
+    if total.seeds >= CI_SEEDS {
+        let rare = [
+            total.noops as u64,
+            total.views as u64,
+            total.compactions,
+            total.fast_decisions,
+            total.eliminated,
+        ];
+        assert!(rare.iter().all(|count| *count > 100), "{total:?}");
+    }
 }
 
 #[test]
