@@ -4,17 +4,18 @@
 #   scripts/testhosts.sh up DIR 4     makes hosts h1 to h4; DIR gets keys, known_hosts and an ssh_config
 #   scripts/testhosts.sh in DIR CMD   runs a command where the hosts can be reached
 #   scripts/testhosts.sh cut DIR 2    cuts the link of h2; `join` joins it again
+#   scripts/testhosts.sh crash DIR 2  cuts the power of h2; `boot` starts it again
 #   scripts/testhosts.sh down DIR     removes them
 #
 # All share this machine's kernel, processors and control groups; each has its own network, processes, host name, /root,
 # /tmp, /run, /etc, /usr/local and /var/lib/depbench.
 set -euo pipefail
 PATH="$PATH:/usr/sbin:/sbin"
-verb=${1:?up, in, cut, join or down}
+verb=${1:?up, in, cut, join, crash, boot or down}
 dir=$(realpath -m "${2:?a directory}")
 shift 2
 
-host() { # number: one host
+make_host() { # number: its network, and what outlives its power
     local i=$1 home=$dir/h$1
     mkdir -p "$home"/{root,tmp,state}
     chmod 700 "$home/root"
@@ -27,6 +28,18 @@ host() { # number: one host
     ip -n "$tag-h$i" addr add "10.78.0.$((10 + i))/24" dev eth0
     ip -n "$tag-h$i" link set eth0 up
     ip -n "$tag-h$i" link set lo up
+    cat >>"$dir/ssh_config" <<END
+Host h$i
+    HostName 10.78.0.$((10 + i))
+    User root
+    IdentityFile $dir/key
+    IdentitiesOnly yes
+    UserKnownHostsFile $dir/known_hosts
+END
+}
+
+boot() { # number
+    local i=$1 home=$dir/h$1
     nsenter --net="/run/netns/$tag-h$i" unshare --mount --propagation private --uts --ipc --pid --fork --kill-child \
         sh -c '
             hostname "$1"
@@ -45,20 +58,22 @@ host() { # number: one host
             exec /usr/sbin/sshd -D -e -f /dev/null -h /run/hostkey -o UsePAM=no -o PidFile=none \
                 -o AuthorizedKeysFile=/run/authorized_keys -o StrictModes=no -o MaxStartups=100 \
                 -o "Subsystem=sftp internal-sftp"
-        ' sh "h$i" "$home" >"$home/log" 2>&1 </dev/null &
-    echo $! >>"$dir/pids"
-    cat >>"$dir/ssh_config" <<END
-Host h$i
-    HostName 10.78.0.$((10 + i))
-    User root
-    IdentityFile $dir/key
-    IdentitiesOnly yes
-    UserKnownHostsFile $dir/known_hosts
-END
+        ' sh "h$i" "$home" >>"$home/log" 2>&1 </dev/null &
+    echo $! >"$home/pid"
 }
 
 answers() { # number: whether sshd of a host answers
     nsenter --net="/run/netns/$tag" ssh -F "$dir/ssh_config" -o BatchMode=yes -o ConnectTimeout=2 "h$1" true 2>/dev/null
+}
+
+await() { # number
+    for _ in $(seq 1 100); do
+        answers "$1" && return
+        sleep 0.1
+    done
+    echo "sshd of h$1 does not answer:" >&2
+    cat "$dir/h$1/log" >&2
+    exit 1
 }
 
 case $verb in
@@ -73,16 +88,9 @@ up)
     ip -n "$tag" link add br0 type bridge
     ip -n "$tag" addr add 10.78.0.1/24 dev br0
     ip -n "$tag" link set br0 up
-    for i in $(seq 1 "$count"); do host "$i"; done
-    for i in $(seq 1 "$count"); do
-        for _ in $(seq 1 100); do
-            answers "$i" && continue 2
-            sleep 0.1
-        done
-        echo "sshd of h$i does not answer:" >&2
-        cat "$dir/h$i/log" >&2
-        exit 1
-    done
+    for i in $(seq 1 "$count"); do make_host "$i"; done
+    for i in $(seq 1 "$count"); do boot "$i"; done
+    for i in $(seq 1 "$count"); do await "$i"; done
     ;;
 in)
     read -r tag _ <"$dir/tag"
@@ -93,16 +101,30 @@ cut | join)
     [ "$verb" = cut ] && state=down || state=up
     ip -n "$tag" link set "v${1:?which}" "$state"
     ;;
+crash)
+    read -r tag _ <"$dir/tag"
+    # Nothing is said to anybody any more; with its first process all others end.
+    ip -n "$tag" link set "v${1:?which}" down
+    kill -9 "$(cat "$dir/h$1/pid")"
+    ;;
+boot)
+    read -r tag _ <"$dir/tag"
+    boot "${1:?which}"
+    ip -n "$tag" link set "v$1" up
+    await "$1"
+    ;;
 down)
     read -r tag count <"$dir/tag"
     # Ends the first process of each host, and with it all of them; unshare itself ignores SIGTERM.
-    [ ! -e "$dir/pids" ] || xargs -r kill -9 <"$dir/pids" 2>/dev/null || true
-    for i in $(seq 1 "$count"); do ip netns del "$tag-h$i" 2>/dev/null || true; done
+    for i in $(seq 1 "$count"); do
+        [ ! -e "$dir/h$i/pid" ] || kill -9 "$(cat "$dir/h$i/pid")" 2>/dev/null || true
+        ip netns del "$tag-h$i" 2>/dev/null || true
+    done
     ip netns del "$tag" 2>/dev/null || true
     rm -rf "$dir"
     ;;
 *)
-    echo "$verb: expected up, in, cut, join or down" >&2
+    echo "$verb: expected up, in, cut, join, crash, boot or down" >&2
     exit 2
     ;;
 esac

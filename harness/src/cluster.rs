@@ -36,6 +36,7 @@ pub use local::{Mode, Progress};
 pub use node::{Injected, Node, Purpose};
 pub use process::{Job, Process};
 pub use sites::Sites;
+pub use ssh::{Healed, heal};
 pub use state::{Settings, StateDir};
 
 use local::Local;

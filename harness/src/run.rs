@@ -47,6 +47,14 @@ pub enum RunError {
     /// Nothing can be waited for.
     #[error(transparent)]
     Runtime(#[from] NoRuntime),
+    /// A node could not be had again after a trial in which it was lost.
+    #[error("{source}\nthe trials so far are kept; once it is mended, continue with: depbench run --resume {}", dir.display())]
+    NodeGone {
+        /// The run's directory.
+        dir: PathBuf,
+        /// Which node, and why.
+        source: ClusterError,
+    },
     /// Results could not be written or read.
     #[error(transparent)]
     Results(#[from] ResultsError),

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use faults::helpers;
 use workloads::LoadJob;
 
-use super::{CliError, Exit};
+use super::{CliError, Exit, output};
 use crate::{agent, runtime, soak};
 
 /// Verbs that no person types.
@@ -19,6 +19,9 @@ pub(super) enum Internal {
         /// What the agent must know before it can be spoken to, as JSON.
         options: String,
     },
+    /// Says which build this is, by its file: whether all of an upload arrived.
+    #[command(hide = true)]
+    Fingerprint,
     /// Holds faults up until it is killed.
     #[command(hide = true)]
     SoakHold {
@@ -56,6 +59,7 @@ impl Internal {
         match self {
             // Says itself how it ends.
             Internal::Agent { options } => return Ok(agent::main(&options)),
+            Internal::Fingerprint => fingerprint()?,
             Internal::SoakHold { hold } => soak_hold(&hold)?,
             Internal::LoadWorker => load_worker()?,
             Internal::Spinner => helpers::spinner::main()?,
@@ -68,6 +72,15 @@ impl Internal {
         }
         Ok(Exit::Pass.into())
     }
+}
+
+fn fingerprint() -> Result<(), CliError> {
+    let hash = std::env::current_exe().and_then(|program| agent::program_hash(&program));
+    let hash = hash.map_err(|source| CliError::System {
+        what: "read this program".to_owned(),
+        source,
+    })?;
+    output::print(&format!("{hash}\n"))
 }
 
 fn soak_hold(hold: &str) -> Result<(), CliError> {

@@ -3,6 +3,7 @@
 mod assembly;
 mod control;
 mod explain;
+mod heal;
 mod host;
 mod survey;
 mod upload;
@@ -22,15 +23,17 @@ use super::node::Node;
 use super::roster::Roster;
 use super::spec::SshSpec;
 use super::state::Settings;
-use crate::agent::program_hash;
 use crate::agent::wire::{Disk, Layer};
 use control::ControlDir;
+use host::Cargo;
+
+pub use heal::{Healed, heal};
 
 /// What is needed to reach machines, again and again.
 pub(super) struct Ssh {
     spec: SshSpec,
     settings: Settings,
-    program_hash: String,
+    cargo: Cargo,
     control: ControlDir,
     events: broadcast::Sender<ClusterEvent>,
     limitations: Vec<String>,
@@ -50,17 +53,12 @@ pub(super) async fn up(
     settings: Settings,
     mut progress: impl FnMut(Progress),
 ) -> Result<(Ssh, Roster), ClusterError> {
-    let program_hash = program_hash(&settings.program).map_err(|source| ClusterError::Program {
-        path: settings.program.clone(),
-        source,
-    })?;
-    let control = ControlDir::make().map_err(|error| {
-        ClusterError::Impossible(format!("cannot make a directory for ssh sockets: {error}"))
-    })?;
+    let cargo = Cargo::of(&settings.program)?;
+    let control = ControlDir::for_sockets()?;
     let mut ssh = Ssh {
         spec: spec.clone(),
         settings,
-        program_hash,
+        cargo,
         control,
         events: broadcast::channel(UNREAD_EVENTS).0,
         limitations: Vec::new(),

@@ -98,6 +98,10 @@ async fn conduct(options: &Options) -> Result<Finished, RunError> {
                 dir: stage.dir.map(|dir| dir.path().to_owned()),
             });
         }
+        Err(RunError::Cluster(source)) if let Some(dir) = &stage.dir => {
+            let dir = dir.path().to_owned();
+            return Err(RunError::NodeGone { dir, source });
+        }
         outcome => outcome?,
     }
     let dir = RunDir::open(&path)?;

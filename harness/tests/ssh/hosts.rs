@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longer than anything here takes, also on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/testhosts.sh");
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_depbench");
@@ -39,7 +39,7 @@ impl Hosts {
         Some(hosts)
     }
 
-    /// Cuts the link of a host off, or joins it again.
+    /// Cuts or joins the link of a host, or its power.
     pub(crate) fn link(&self, verb: &str, host: usize) {
         self.script(&[verb, &host.to_string()]);
     }
@@ -84,6 +84,17 @@ impl Hosts {
             std::thread::sleep(Duration::from_millis(50));
         }
         child.wait_with_output().unwrap()
+    }
+
+    /// Runs a line of shell on a host, as root.
+    pub(crate) fn on(&self, host: usize, line: &str) {
+        let config = self.dir().join("ssh_config");
+        let host = format!("h{host}");
+        let ran = self.run(
+            "/usr/bin/ssh",
+            &["-F", config.to_str().unwrap(), &host, line],
+        );
+        assert!(ran.status.success(), "{host}: {line}: {}", text(&ran));
     }
 
     /// Starts depbench where the hosts can be reached; its output is small enough for its pipes.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use vocab::ids::NodeName;
 
 use super::explain::with_remedy;
-use super::host::{Cargo, Host};
+use super::host::Host;
 use super::{Given, Ssh};
 use crate::agent::wire::{Budget, Disk, Layer, Prepare, Prepared};
 use crate::agent::{Isolation, Options};
@@ -144,10 +144,7 @@ impl Ssh {
     ) -> impl Future<Output = Result<Host, ClusterError>> + Send + 'static {
         let (spec, node) = (self.spec.clone(), node.clone());
         let control = self.control.path().to_owned();
-        let cargo = Cargo {
-            program: self.settings.program.clone(),
-            hash: self.program_hash.clone(),
-        };
+        let cargo = self.cargo.clone();
         async move {
             let reached = Host::reach(&spec, &node, &control, &cargo, news).await;
             reached.map_err(|reason| ClusterError::Start {
@@ -165,7 +162,7 @@ impl Ssh {
         addresses: Vec<IpAddr>,
     ) -> impl Future<Output = Result<(Node, Host, Found), ClusterError>> + Send + 'static {
         let (run, lease) = (self.settings.run.clone(), self.settings.lease);
-        let (hash, events) = (self.program_hash.clone(), self.events.clone());
+        let (hash, events) = (self.cargo.hash.clone(), self.events.clone());
         let disk = match (self.spec.disk, purpose) {
             (DiskSpec::Own(size), Purpose::Server) if host.privileged() => Disk::Own(size),
             _ => Disk::Shared,

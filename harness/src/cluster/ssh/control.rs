@@ -6,12 +6,20 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use node::identity::ProcessId;
 
+use crate::cluster::error::ClusterError;
+
 /// The directory with the sockets of this controller's ssh connections: short, because a socket's path has at most 107
 /// bytes; removed with this value, or by the next controller when this one was killed.
 pub(super) struct ControlDir(PathBuf);
 
 impl ControlDir {
-    pub(super) fn make() -> io::Result<ControlDir> {
+    pub(super) fn for_sockets() -> Result<ControlDir, ClusterError> {
+        ControlDir::make().map_err(|error| {
+            ClusterError::Impossible(format!("cannot make a directory for ssh sockets: {error}"))
+        })
+    }
+
+    fn make() -> io::Result<ControlDir> {
         let base = PathBuf::from(format!("/tmp/depbench-ssh-{}", geteuid()));
         match DirBuilder::new().mode(0o700).create(&base) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),

@@ -11,6 +11,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::explain::step;
 use super::survey::{Survey, survey};
 use super::upload::upload;
+use crate::agent::program_hash;
+use crate::cluster::error::ClusterError;
 use crate::cluster::local::Progress;
 use crate::cluster::spec::{Become, HostKeys, SshLogin, SshNode, SshSpec};
 
@@ -39,6 +41,19 @@ pub(super) struct Host {
 pub(super) struct Cargo {
     pub(super) program: std::path::PathBuf,
     pub(super) hash: String,
+}
+
+impl Cargo {
+    pub(super) fn of(program: &Path) -> Result<Cargo, ClusterError> {
+        let failed = |source| ClusterError::Program {
+            path: program.to_owned(),
+            source,
+        };
+        Ok(Cargo {
+            hash: program_hash(program).map_err(failed)?,
+            program: program.to_owned(),
+        })
+    }
 }
 
 impl Host {

@@ -16,10 +16,15 @@ const PIECE: usize = 1 << 20;
 /// Appends standard input to `$2` in the directory `$1`, which is private to the account.
 const APPEND: &str = r#"umask 077 && mkdir -p "$1" && cat >> "$2""#;
 
-/// Makes the program `$2` out of the upload `$1`, which must have `$3` bytes, and starts it once.
+/// Makes the program `$2` out of the upload `$1`, once it says itself that it is the build `$3`. What is not whole is
+/// removed: nothing could be added to it.
 const FINISH: &str = r#"
-size=$(wc -c < "$1") && [ "$size" -eq "$3" ] || { rm -f "$1"; echo "the upload has ${size:-no} bytes, not $3" >&2; exit 1; }
-chmod 700 "$1" && mv -f "$1" "$2" && exec "$2" --version
+chmod 700 "$1" || exit 1
+said=$("$1" fingerprint)
+code=$?
+[ "$code" -eq 126 ] && exit 126
+[ "$said" = "$3" ] || { rm -f "$1"; echo "what arrived is damaged and was removed: try again" >&2; exit 1; }
+mv -f "$1" "$2"
 "#;
 
 /// Brings `program` to the machine, from where an earlier upload broke off; gives its path there.
@@ -86,7 +91,7 @@ pub(super) async fn upload(
     }
     let finished = session
         .command("sh")
-        .args(["-c", FINISH, "sh", &part, &path, &size.to_string()])
+        .args(["-c", FINISH, "sh", &part, &path, hash])
         .output()
         .await
         .map_err(|error| step("start the uploaded program", &error))?;
@@ -95,7 +100,7 @@ pub(super) async fn upload(
         Some(126) => Err(format!(
             "{} may not be executed, as on a file system that is mounted `noexec`: install the program elsewhere and \
              give `login: {{program: …}}`; it said: {}",
-            path,
+            part,
             String::from_utf8_lossy(&finished.stderr).trim()
         )),
         _ => Err(failed(&survey.cache, &finished.stderr)),

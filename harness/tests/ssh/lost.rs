@@ -1,0 +1,128 @@
+//! Machines that are cut off, stall, lose their power, and never come back.
+
+use super::{Run, assert_carried_out, long, reasons};
+use crate::hosts::{Hosts, text, wait_until};
+
+/// The lease is 15 s: this much shorter is survived on a busy machine too.
+const STALL: std::time::Duration = std::time::Duration::from_secs(5);
+
+#[test]
+fn a_link_is_cut_for_longer_than_the_lease() {
+    let Some(hosts) = Hosts::up(4) else { return };
+    let mut run = Run::start(&hosts, "cut", &long(2, "30s"));
+    let slow = run.until_faulty(1);
+    hosts.link("cut", slow);
+    // The node cannot be told anything: it must find out by itself.
+    wait_until("the cut-off host healed itself", || {
+        let state = hosts.state(slow);
+        !hosts.left().iter().any(|path| path.starts_with(&state))
+    });
+    hosts.link("join", slow);
+    let out = run.out.clone();
+    let (code, said) = run.end();
+    assert_eq!(code, Some(2), "{said}");
+    let reasons = reasons(&out);
+    assert_eq!(reasons.len(), 2, "{said}");
+    let reason = reasons[0].as_ref().unwrap();
+    assert!(
+        reason.contains(&format!("node h{slow} lost its agent")),
+        "{reason}"
+    );
+    // It has a new agent for the second one.
+    assert_carried_out(reasons[1].as_ref());
+    hosts.assert_clean();
+    hosts.assert_no_masters();
+}
+
+#[test]
+fn a_stall_shorter_than_the_lease_is_survived() {
+    let Some(hosts) = Hosts::up(4) else { return };
+    let mut run = Run::start(&hosts, "stall", &long(1, "25s"));
+    let slow = run.until_faulty(1);
+    hosts.link("cut", slow);
+    std::thread::sleep(STALL);
+    hosts.link("join", slow);
+    let out = run.out.clone();
+    let (_, said) = run.end();
+    assert!(!said.contains("lost its agent"), "{said}");
+    let reasons = reasons(&out);
+    assert_eq!(reasons.len(), 1, "{said}");
+    assert_carried_out(reasons[0].as_ref());
+    hosts.assert_clean();
+}
+
+#[test]
+fn a_host_loses_its_power_and_starts_again() {
+    let Some(hosts) = Hosts::up(4) else { return };
+    let mut run = Run::start(&hosts, "power", &long(2, "25s"));
+    let slow = run.until_faulty(1);
+    hosts.link("crash", slow);
+    assert!(
+        hosts
+            .left()
+            .iter()
+            .any(|path| path.starts_with(hosts.state(slow))),
+        "nothing could undo anything there"
+    );
+    hosts.link("boot", slow);
+    let out = run.out.clone();
+    let (code, said) = run.end();
+    assert_eq!(code, Some(2), "{said}");
+    let reasons = reasons(&out);
+    assert_eq!(reasons.len(), 2, "{said}");
+    let reason = reasons[0].as_ref().unwrap();
+    assert!(
+        reason.contains(&format!("node h{slow} lost its agent")),
+        "{reason}"
+    );
+    assert_carried_out(reasons[1].as_ref());
+    hosts.assert_clean();
+    hosts.assert_no_masters();
+}
+
+#[test]
+fn a_host_is_lost_until_somebody_sees_to_it() {
+    let Some(hosts) = Hosts::up(4) else { return };
+    let mut run = Run::start(&hosts, "gone", &long(2, "5s"));
+    let slow = run.until_faulty(1);
+    hosts.link("crash", slow);
+    let out = run.out.clone();
+    let (code, said) = run.end();
+    assert_eq!(code, Some(4), "{said}");
+    let (host, remedy) = (format!("h{slow}"), "--resume");
+    assert!(said.contains(&host) && said.contains(remedy), "{said}");
+    wait_until("the other hosts are clean", || {
+        let gone = hosts.state(slow);
+        hosts.left().iter().all(|path| path.starts_with(&gone))
+    });
+    hosts.assert_no_masters();
+
+    let file = out.with_file_name("gone.yaml");
+    let file = file.to_str().unwrap();
+    let unreached = hosts.depbench(&["heal", file]);
+    assert_eq!(unreached.status.code(), Some(4), "{}", text(&unreached));
+    assert!(text(&unreached).contains(&format!("{host}: cannot connect")));
+    hosts.link("boot", slow);
+    let healed = hosts.depbench(&["heal", file]);
+    assert!(healed.status.success(), "{}", text(&healed));
+    assert!(
+        text(&healed).contains(&format!("{host}: healed: gone-")),
+        "{}",
+        text(&healed)
+    );
+    assert_eq!(
+        hosts.left(),
+        Vec::<std::path::PathBuf>::new(),
+        "{}",
+        text(&healed)
+    );
+
+    let resumed = hosts.depbench(&["run", "--resume", out.to_str().unwrap()]);
+    assert!(
+        matches!(resumed.status.code(), Some(0 | 2)),
+        "{}",
+        text(&resumed)
+    );
+    assert_eq!(reasons(&out).len(), 2);
+    hosts.assert_clean();
+}

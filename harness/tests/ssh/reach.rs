@@ -1,0 +1,193 @@
+//! What keeps machines from being reached, and the program from getting there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::QUIET;
+use crate::hosts::{Hosts, PROGRAM, text};
+
+#[test]
+fn trouble_is_explained() {
+    let Some(hosts) = Hosts::up(2) else { return };
+    let good = fs::read_to_string(hosts.experiment("good", QUIET)).unwrap();
+    let cases = [
+        ("host key", "known_hosts", "", "accept-new"),
+        (
+            "key of the account",
+            "IdentityFile",
+            "IdentityFile /dev/null #",
+            "identity",
+        ),
+        (
+            "name",
+            "HostName 10.78.0.11",
+            "HostName no-such-host.invalid",
+            "alias",
+        ),
+        (
+            "port",
+            "HostName 10.78.0.11",
+            "HostName 10.78.0.11\n    Port 9",
+            "is sshd running",
+        ),
+    ];
+    let config = hosts.dir().join("ssh_config");
+    let sane = fs::read_to_string(&config).unwrap();
+    for (what, from, to, remedy) in cases {
+        let text_of = match what {
+            "host key" => sane.replace("/known_hosts", "/no_known_hosts"),
+            _ => sane.replace(from, to),
+        };
+        assert_ne!(text_of, sane, "{what}");
+        let odd = hosts.file("odd_config", &text_of);
+        let file = hosts.file(
+            "odd.yaml",
+            &good.replace(config.to_str().unwrap(), odd.to_str().unwrap()),
+        );
+        let ended = hosts.depbench(&["check", file.to_str().unwrap()]);
+        let said = text(&ended);
+        assert_eq!(ended.status.code(), Some(4), "{what}: {said}");
+        assert!(
+            said.contains("h1") && said.contains(remedy),
+            "{what}: {said}"
+        );
+    }
+    hosts.assert_clean();
+    hosts.assert_no_masters();
+}
+
+#[test]
+fn nothing_from_the_file_reaches_a_shell() {
+    let Some(hosts) = Hosts::up(2) else { return };
+    let good = fs::read_to_string(hosts.experiment("hostile", QUIET)).unwrap();
+    let witness = hosts
+        .dir()
+        .join(format!("h1/tmp/witness-{}", std::process::id()));
+    let outside = format!("/tmp/witness-{}", std::process::id());
+    for hostile in [
+        "/tmp/a'; touch WITNESS; '",
+        "/tmp/$(touch WITNESS)",
+        "/tmp/`touch WITNESS`",
+        "/tmp/a\\\"; touch WITNESS; \\\"",
+        "/tmp/a\\n touch WITNESS",
+        "/tmp/a && touch WITNESS",
+        "/tmp/a | tee WITNESS",
+        "/tmp/a > WITNESS",
+    ] {
+        let hostile = hostile.replace("WITNESS", &outside);
+        let login = |field: &str| format!("roles: [server], login: {{{field}: \"{hostile}\"}}");
+        for (field, text_of) in [
+            ("state_dir", login("state_dir")),
+            ("program", login("program")),
+            ("identity", login("identity")),
+            ("user", login("user")),
+            ("host", format!("roles: [server], host: \"{hostile}\"")),
+        ] {
+            let file = hosts.file(
+                "hostile.yaml",
+                &good.replacen("roles: [server]", &text_of, 1),
+            );
+            let ended = hosts.depbench(&["check", file.to_str().unwrap()]);
+            let said = text(&ended);
+            assert!(!witness.exists(), "on the node: {field} {hostile}: {said}");
+            assert!(
+                !Path::new(&outside).exists(),
+                "here: {field} {hostile}: {said}"
+            );
+            // Odd, but a path like others; there is no program, account or host of that name.
+            let expected: &[i32] = match field {
+                "state_dir" | "identity" => &[0, 4],
+                _ => &[3, 4],
+            };
+            let code = ended.status.code().unwrap_or(-1);
+            assert!(expected.contains(&code), "{field} {hostile}: {code} {said}");
+        }
+    }
+    hosts.assert_no_masters();
+}
+
+/// Says what `depbench check` does, which must end with this code.
+fn check(hosts: &Hosts, file: &Path, code: i32) -> String {
+    let ended = hosts.depbench(&["check", file.to_str().unwrap()]);
+    let said = text(&ended);
+    assert_eq!(ended.status.code(), Some(code), "{said}");
+    said
+}
+
+/// Where the first host keeps programs.
+fn cache(hosts: &Hosts) -> PathBuf {
+    hosts.dir().join("h1/root/.cache/depbench")
+}
+
+#[test]
+fn what_keeps_the_program_from_a_machine_is_explained() {
+    let Some(hosts) = Hosts::up(2) else { return };
+    let file = hosts.experiment("reach", QUIET);
+    for (options, remedy) in [
+        ("noexec", "mounted `noexec`"),
+        ("size=1m", "make room on the node's file system"),
+    ] {
+        hosts.on(
+            1,
+            &format!("mkdir -p /root/.cache && mount -t tmpfs -o {options} tmpfs /root/.cache"),
+        );
+        let said = check(&hosts, &file, 4);
+        assert!(
+            said.contains("h1") && said.contains(remedy),
+            "{options}: {said}"
+        );
+        hosts.on(1, "umount /root/.cache");
+    }
+    let other = Path::new("/usr/bin/setarch");
+    if cfg!(target_arch = "x86_64") && other.exists() {
+        // The kernel tells a process of this personality that it is a machine of the other architecture.
+        let key = fs::read_to_string(hosts.dir().join("key.pub")).unwrap();
+        let forced = r#"command="exec setarch i686 sh -c \"$SSH_ORIGINAL_COMMAND\"" "#;
+        fs::write(hosts.dir().join("h1/tmp/keys"), format!("{forced}{key}")).unwrap();
+        hosts.on(1, "cat /tmp/keys > /run/authorized_keys");
+        let said = check(&hosts, &file, 4);
+        assert!(
+            said.contains("i686") && said.contains("install a build"),
+            "{said}"
+        );
+    }
+    hosts.assert_no_masters();
+}
+
+#[test]
+fn an_upload_that_broke_off_goes_on_where_it_stopped() {
+    let Some(hosts) = Hosts::up(2) else { return };
+    let file = hosts.experiment("resumed", QUIET);
+    check(&hosts, &file, 0);
+    let listed: Vec<_> = fs::read_dir(cache(&hosts)).unwrap().flatten().collect();
+    let [whole] = listed.as_slice() else {
+        panic!("{listed:?}")
+    };
+    let (whole, program) = (whole.path(), fs::read(PROGRAM).unwrap());
+    assert!(
+        fs::read(&whole).unwrap() == program,
+        "another program arrived"
+    );
+    let part = PathBuf::from(format!("{}.h1.part", whole.display()));
+    let half = &program[..program.len() / 2];
+
+    fs::remove_file(&whole).unwrap();
+    fs::write(&part, half).unwrap();
+    check(&hosts, &file, 0);
+    assert!(fs::read(&whole).unwrap() == program && !part.exists());
+
+    // What was there is used, or damage in it would not be found; and it is not in the way the next time.
+    fs::remove_file(&whole).unwrap();
+    let mut damaged = half.to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(&part, damaged).unwrap();
+    let said = check(&hosts, &file, 4);
+    assert!(
+        said.contains("damaged and was removed") && said.contains("h1"),
+        "{said}"
+    );
+    assert!(!part.exists() && !whole.exists());
+    check(&hosts, &file, 0);
+    assert!(fs::read(&whole).unwrap() == program);
+    hosts.assert_no_masters();
+}

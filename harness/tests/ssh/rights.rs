@@ -1,0 +1,98 @@
+//! Machines that the playbook prepared, and accounts with as few rights as it gives.
+
+use std::fs;
+use std::path::Path;
+
+use super::{assert_carried_out, reasons};
+use crate::hosts::{Hosts, PROGRAM, text};
+
+/// The account is bench's, the program the one that the playbook installed.
+const EXPERIMENT: &str = "name: prepared
+cluster: {inventory: bench.yml}
+targets: [{depfast-raft: {}}]
+workload: {clients: 4, connections: 2}
+phases: {warmup: 1s, baseline: 2s, fault: 3s}
+faults: [{name: slow, type: {process.pause: {for: 300ms, period: 1s}}, on: {node: h1}}]
+";
+
+/// An account whose home is as good as new at every start.
+const ACCOUNT: &str = "echo 'bench:x:2345:2345::/run/bench:/bin/sh' >> /etc/passwd
+echo 'bench:x:2345:' >> /etc/group
+echo 'bench:*:20000:0:99999:7:::' >> /etc/shadow
+mkdir -p /run/bench && chown 2345:2345 /run/bench";
+
+/// The playbook prepares the hosts, once; then an account that may run nothing else as root drives an experiment.
+#[test]
+fn prepared_with_ansible() {
+    let Some(hosts) = Hosts::up(2) else { return };
+    let playbook = [
+        "/usr/bin/ansible-playbook",
+        "/usr/local/bin/ansible-playbook",
+    ];
+    let playbook = playbook.iter().find(|path| Path::new(path).exists());
+    let (Some(playbook), true) = (playbook, Path::new("/usr/bin/sudo").exists()) else {
+        println!("skipped: ansible-core or sudo is not installed");
+        return;
+    };
+    for host in [1, 2] {
+        hosts.on(host, ACCOUNT);
+    }
+    let config = hosts.dir().join("ssh_config");
+    let inventory = hosts.file(
+        "inventory.yml",
+        &format!(
+            "all:\n  vars:\n    ansible_user: root\n    ansible_ssh_common_args: -F {}\n    \
+             depbench_node_time_package: ''\n    depbench_node_module_packages: []\n    \
+             depbench_node_hugepages: ''\n    depbench_node_governor: ''\n    depbench_program_user: bench\n    \
+             depbench_program_source: {}\n  children:\n    servers: {{hosts: {{h1: {{}}}}}}\n    \
+             clients: {{hosts: {{h2: {{}}}}}}\n",
+            config.display(),
+            PROGRAM,
+        ),
+    );
+    let play = |book: &str| {
+        let book = format!("{}/../ansible/{book}", env!("CARGO_MANIFEST_DIR"));
+        let played = hosts.run(playbook, &["-i", inventory.to_str().unwrap(), &book]);
+        assert!(played.status.success(), "{}", text(&played));
+        let said = text(&played);
+        said.matches(" changed=0 ").count()
+    };
+    assert_eq!(play("site.yml"), 0);
+    assert_eq!(play("site.yml"), 2, "the second time nothing changes");
+
+    let installed = hosts.dir().join("h1/up/usr/local/bin/depbench");
+    let rule = hosts.dir().join("h1/up/etc/sudoers.d/depbench");
+    assert!(installed.exists() && rule.exists());
+
+    // The account may run this program as root, and nothing else.
+    let config = config.to_str().unwrap();
+    let id = hosts.run(
+        "/usr/bin/ssh",
+        &["-F", config, "-l", "bench", "h1", "sudo -n id"],
+    );
+    assert!(!id.status.success(), "{}", text(&id));
+
+    let text_of = fs::read_to_string(&inventory).unwrap();
+    hosts.file(
+        "bench.yml",
+        &text_of.replace("ansible_user: root", "ansible_user: bench"),
+    );
+    let file = hosts.file("prepared.yaml", EXPERIMENT);
+    let ended = hosts.depbench(&["run", file.to_str().unwrap(), "--out", "out"]);
+    assert!(
+        matches!(ended.status.code(), Some(0 | 2)),
+        "{}",
+        text(&ended)
+    );
+    let reasons = reasons(&file.with_file_name("out"));
+    assert_eq!(reasons.len(), 1, "{}", text(&ended));
+    assert_carried_out(reasons[0].as_ref());
+    hosts.on(1, "test ! -e /run/bench/.cache && test ! -e /root/.cache");
+    hosts.assert_clean();
+    let healed = hosts.depbench(&["heal", file.to_str().unwrap()]);
+    assert!(healed.status.success(), "{}", text(&healed));
+
+    play("teardown.yml");
+    assert!(!installed.exists() && !rule.exists());
+    hosts.assert_no_masters();
+}
