@@ -1,7 +1,7 @@
 //! DepFast-Copilot in a simulated world where everything goes wrong.
 //!
 //! A failing seed names itself; `DEPFAST_SEED=17 cargo test -p depfast-copilot --test simulation faults` runs it again, step
-//! by step the same. Any number, on all cores, with a summary:
+//! by step the same. Any number, on all cores, with a summary (`DEPFAST_FROM=100000` begins there):
 //!
 //! ```text
 //! DEPFAST_SEEDS=100000 cargo test --release -p depfast-copilot --test simulation faults -- --nocapture
@@ -212,7 +212,10 @@ impl Total {
 fn faults_break_no_promise() {
     let seeds = match number("DEPFAST_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("DEPFAST_SEEDS").unwrap_or(CI_SEEDS),
+        None => {
+            let first = number("DEPFAST_FROM").unwrap_or(0);
+            first..first + number("DEPFAST_SEEDS").unwrap_or(CI_SEEDS)
+        }
     };
     let (next, total) = (AtomicU64::new(seeds.start), Mutex::new(Total::default()));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
