@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use faults::{Availability, FaultType, available};
 use results::stats::{Bound, CellAnalysis, Ratio};
 use results::table;
-use vocab::ids::{Phase, RunName};
+use vocab::ids::{Phase, Role, RunName};
 use vocab::time::Wall;
 use vocab::units::Span;
 
@@ -21,15 +21,6 @@ use crate::runtime;
 /// The share of the system's own peak that is offered.
 const OFFERED: f64 = 0.7;
 
-/// Throughput may be at least this share of that without the fault.
-pub const LEAST_THROUGHPUT: f64 = 0.95;
-
-/// p99 may be at most this multiple of that without the fault.
-pub const MOST_P99: f64 = 1.10;
-
-/// The nodes: each with a CPU budget and a disk of its own, so that a fault on one hurts that one alone.
-const CLUSTER: &str = "{local: {servers: 3, clients: 1}}";
-
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -37,6 +28,12 @@ pub struct Settings {
     pub targets: Vec<String>,
     /// Faults; those of the papers if there are none.
     pub faults: Vec<FaultType>,
+    /// Whose node becomes slow.
+    pub role: Role,
+    /// Servers of each system.
+    pub servers: NonZeroU32,
+    /// What is tolerable.
+    pub bounds: Bounds,
     /// Pairs of windows for each fault.
     pub windows: NonZeroU32,
     /// How long each window takes.
@@ -45,15 +42,34 @@ pub struct Settings {
     pub out: PathBuf,
 }
 
+/// What is tolerable: values with the fault over values without.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// Throughput is at least this share.
+    pub least_throughput: f64,
+    /// p99 is at most this multiple.
+    pub most_p99: f64,
+}
+
+impl Bounds {
+    fn throughput(self) -> Bound {
+        Bound::AtLeast(self.least_throughput)
+    }
+
+    fn p99(self) -> Bound {
+        Bound::AtMost(self.most_p99)
+    }
+}
+
 /// What was found.
 #[derive(Debug)]
 pub struct Tolerances {
+    /// What was asked.
+    pub settings: Settings,
     /// Per target, in the order asked for.
     pub systems: Vec<System>,
     /// Faults that this machine cannot inject, and why.
     pub left_out: Vec<String>,
-    /// Where the runs lie.
-    pub out: PathBuf,
 }
 
 /// What one system made of the faults.
@@ -78,22 +94,16 @@ pub struct Line {
     pub ratios: Result<(Option<Ratio>, Option<Ratio>), String>,
 }
 
-/// Throughput that is high enough.
-const THROUGHPUT: Bound = Bound::AtLeast(LEAST_THROUGHPUT);
-
-/// p99 that is low enough.
-const P99: Bound = Bound::AtMost(MOST_P99);
-
 /// Measures every fault on every system.
 ///
 /// # Errors
 /// As for any run. Trials that are invalid are told in their line.
 pub fn measure(settings: &Settings, program: &Path) -> Result<Tolerances, RunError> {
-    let (faults, left_out) = possible(&settings.faults)?;
+    let (faults, left_out) = possible(settings)?;
     let mut systems = Vec::new();
     for target in &settings.targets {
         let peak_dir = settings.out.join(format!("{target}-peak"));
-        let peak = run_experiment(&peak_file(target), &peak_dir, program)?;
+        let peak = run_experiment(&settings.peak_file(target), &peak_dir, program)?;
         let peak = peak
             .cells
             .iter()
@@ -119,9 +129,9 @@ pub fn measure(settings: &Settings, program: &Path) -> Result<Tolerances, RunErr
         });
     }
     Ok(Tolerances {
+        settings: settings.clone(),
         systems,
         left_out,
-        out: settings.out.clone(),
     })
 }
 
@@ -141,12 +151,12 @@ fn line(cell: &CellAnalysis) -> Line {
 }
 
 /// Those that a cluster of this machine can inject, as files spell them; and why not the others.
-fn possible(asked: &[FaultType]) -> Result<(Vec<String>, Vec<String>), RunError> {
-    let asked: Vec<FaultType> = match asked {
+fn possible(settings: &Settings) -> Result<(Vec<String>, Vec<String>), RunError> {
+    let asked: Vec<FaultType> = match settings.faults.as_slice() {
         [] => of_the_papers(),
         asked => asked.to_vec(),
     };
-    let peak = experiment::from_text("(tolerance)", peak_file("depfast-raft"))?;
+    let peak = experiment::from_text("(tolerance)", settings.peak_file("depfast-raft"))?;
     let spec = peak.spec.cluster;
     let (facts, wiring) = runtime::block_on(async {
         let run: RunName = format!("tolerance-{}", Wall::now().label())
@@ -186,18 +196,24 @@ fn spelt(kind: &FaultType) -> String {
     serde_json::to_string(kind).expect("a fault can be written")
 }
 
-fn peak_file(target: &str) -> String {
-    format!(
-        "name: tolerance-peak\n\
-         cluster: {CLUSTER}\n\
-         targets: [{{{target}: {{}}}}]\n\
-         workload: {{clients: 64, connections: 16}}\n\
-         phases: {{warmup: 3s, baseline: 5s}}\n\
-         sweep: {{workload.clients: [64, 256]}}\n"
-    )
-}
-
 impl Settings {
+    /// The nodes: each with a CPU budget and a disk of its own, so that a fault on one hurts that one alone.
+    fn cluster(&self) -> String {
+        format!("{{local: {{servers: {}, clients: 1}}}}", self.servers)
+    }
+
+    fn peak_file(&self, target: &str) -> String {
+        format!(
+            "name: tolerance-peak\n\
+             cluster: {}\n\
+             targets: [{{{target}: {{}}}}]\n\
+             workload: {{clients: 64, connections: 16}}\n\
+             phases: {{warmup: 3s, baseline: 5s}}\n\
+             sweep: {{workload.clients: [64, 256]}}\n",
+            self.cluster()
+        )
+    }
+
     fn file(&self, target: &str, offered: f64, faults: &[String]) -> String {
         let sweep = match faults {
             // A sweep has at least two values.
@@ -206,25 +222,33 @@ impl Settings {
         };
         format!(
             "name: tolerance\n\
-             cluster: {CLUSTER}\n\
+             cluster: {}\n\
              targets: [{{{target}: {{}}}}]\n\
              workload: {{clients: 256, connections: 16, mode: {{open: {{rate: {offered}/s, arrivals: poisson}}}}}}\n\
              phases: {{warmup: 3s, baseline: 5s, paired: {{windows: {}, on: {}, off: {}}}, recovery: 3s}}\n\
-             faults: [{{name: slow, type: {}, on: {{role: follower}}}}]\n\
+             faults: [{{name: slow, type: {}, on: {{role: {}}}}}]\n\
              {sweep}",
-            self.windows, self.window, self.window, faults[0]
+            self.cluster(),
+            self.windows,
+            self.window,
+            self.window,
+            faults[0],
+            self.role
         )
     }
 }
 
 impl fmt::Display for Tolerances {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bounds = self.settings.bounds;
         writeln!(
             f,
-            "each fault on one follower of three, in windows with and without it; the bound: throughput at least {:.0} %, \
+            "each fault on one {} of {} servers, in windows with and without it; the bound: throughput at least {:.0} %, \
              p99 at most {:.0} % of fault-free, by the bootstrap's 95 % interval",
-            LEAST_THROUGHPUT * 100.0,
-            MOST_P99 * 100.0
+            self.settings.role,
+            self.settings.servers,
+            bounds.least_throughput * 100.0,
+            bounds.most_p99 * 100.0
         )?;
         for system in &self.systems {
             writeln!(
@@ -235,18 +259,18 @@ impl fmt::Display for Tolerances {
                 table::thousands(system.peak)
             )?;
             for line in &system.faults {
-                writeln!(f, "  {line}")?;
+                line.show(bounds, f)?;
             }
         }
         for reason in &self.left_out {
             writeln!(f, "left out: {reason}")?;
         }
-        write!(f, "runs: {}", self.out.display())
+        write!(f, "runs: {}", self.settings.out.display())
     }
 }
 
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Line {
+    fn show(&self, bounds: Bounds, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let show = |ratio: Option<Ratio>| {
             let Some(ratio) = ratio else {
                 return "-".to_owned();
@@ -258,16 +282,16 @@ impl fmt::Display for Line {
             format!("{:.3}{interval}", ratio.median)
         };
         match &self.ratios {
-            Ok((rps, p99)) => write!(
+            Ok((rps, p99)) => writeln!(
                 f,
-                "{:<44} throughput {:<22} {:<13} p99 {:<22} {}",
+                "  {:<44} throughput {:<22} {:<13} p99 {:<22} {}",
                 self.fault,
                 show(*rps),
-                THROUGHPUT.judge(*rps),
+                bounds.throughput().judge(*rps),
                 show(*p99),
-                P99.judge(*p99)
+                bounds.p99().judge(*p99)
             ),
-            Err(reason) => write!(f, "{:<44} inconclusive: {reason}", self.fault),
+            Err(reason) => writeln!(f, "  {:<44} inconclusive: {reason}", self.fault),
         }
     }
 }
@@ -278,21 +302,32 @@ mod tests {
 
     #[test]
     fn the_experiments_are_right() {
-        let settings = Settings {
-            targets: vec!["depfast-raft".to_owned()],
-            faults: Vec::new(),
-            windows: NonZeroU32::new(10).expect("10 is not 0"),
-            window: Span::seconds(5),
-            out: PathBuf::new(),
-        };
         let faults: Vec<String> = of_the_papers().iter().map(spelt).collect();
-        for faults in [&faults[..1], &faults[..]] {
-            let text = settings.file("depfast-raft", 5000.0, faults);
-            let experiment = experiment::from_text("(tolerance)", text)
+        for (target, role, servers) in [
+            ("depfast-raft", Role::Follower, 3),
+            ("depfast-copilot", Role::Pilot, 5),
+        ] {
+            let settings = Settings {
+                targets: vec![target.to_owned()],
+                faults: Vec::new(),
+                role,
+                servers: NonZeroU32::new(servers).expect("not 0"),
+                bounds: Bounds {
+                    least_throughput: 0.9,
+                    most_p99: 2.0,
+                },
+                windows: NonZeroU32::new(10).expect("10 is not 0"),
+                window: Span::seconds(5),
+                out: PathBuf::new(),
+            };
+            for faults in [&faults[..1], &faults[..]] {
+                let text = settings.file(target, 5000.0, faults);
+                let experiment = experiment::from_text("(tolerance)", text)
+                    .unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(experiment.cells.len(), faults.len());
+            }
+            experiment::from_text("(peak)", settings.peak_file("etcd"))
                 .unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(experiment.cells.len(), faults.len());
         }
-        experiment::from_text("(peak)", peak_file("etcd"))
-            .unwrap_or_else(|error| panic!("{error}"));
     }
 }

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use faults::FaultType;
 use targets::{Durability, TargetSpec};
+use vocab::ids::Role;
 use vocab::problem::{FieldPath, Problem};
 use vocab::time::Wall;
-use vocab::units::Span;
+use vocab::units::{Share, Span};
 use workloads::compare::{Comparison, ComparisonPlan, compare_with_redis_benchmark};
 
 use super::{CliError, Exit, output};
-use crate::bench::tolerance::Tolerances;
+use crate::bench::tolerance::{Bounds, Tolerances};
 use crate::{bench, run};
 
 /// Measures speed, and prints it as ratios.
@@ -72,14 +73,16 @@ struct Targets {
     out: Option<PathBuf>,
 }
 
-/// How much of each fault on one follower reaches the clients, in windows with and without it at 70 % of the peak.
+/// How much of each fault on one server reaches the clients, in windows with and without it at 70 % of the peak.
 ///
-/// Prints the ratios of throughput and p99 with their 95 % intervals, and whether they are inside the bound (throughput
-/// at least 95 %, p99 at most 110 % of fault-free), outside, or inconclusive.
+/// Prints the ratios of throughput and p99 with their 95 % intervals, and whether they are inside the bounds, outside, or
+/// inconclusive.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  depbench bench tolerance\n  depbench bench tolerance --fault cpu.quota=5% --fault net.delay=40ms --target etcd"
-)]
+#[command(after_help = "\
+Examples:
+  depbench bench tolerance
+  depbench bench tolerance --fault cpu.quota=5% --fault net.delay=40ms --target etcd
+  depbench bench tolerance --target depfast-copilot --role pilot --least-throughput 90% --most-p99 2")]
 struct Tolerance {
     /// The systems.
     #[arg(long = "target", value_name = "NAME", default_values = ["depfast-raft"], value_parser = target)]
@@ -87,6 +90,18 @@ struct Tolerance {
     /// The faults, spelt as for `inject`; those of the papers that this machine can inject if none is given.
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<FaultType>,
+    /// Whose server becomes slow: `follower`, `leader`, `pilot` or `copilot`, as far as the system has it.
+    #[arg(long, default_value = "follower", value_parser = role)]
+    role: Role,
+    /// Servers of each system.
+    #[arg(long, default_value = "3")]
+    servers: NonZeroU32,
+    /// Throughput is inside from this share of that without the fault.
+    #[arg(long, value_name = "SHARE", default_value = "95%")]
+    least_throughput: Share,
+    /// p99 is inside up to so many times that without the fault.
+    #[arg(long, value_name = "RATIO", default_value = "1.1")]
+    most_p99: f64,
     /// Pairs of windows for each fault.
     #[arg(long, default_value = "10", value_parser = clap::value_parser!(u32).range(3..=1000))]
     windows: u32,
@@ -172,6 +187,12 @@ impl Tolerance {
         let settings = bench::tolerance::Settings {
             targets: self.targets,
             faults: self.faults,
+            role: self.role,
+            servers: self.servers,
+            bounds: Bounds {
+                least_throughput: self.least_throughput.fraction(),
+                most_p99: self.most_p99,
+            },
             windows: NonZeroU32::new(self.windows).expect("at least 3"),
             window: self.window,
             out: out(self.out, "tolerance"),
@@ -246,6 +267,14 @@ fn target(name: &str) -> Result<String, String> {
         .map(|spec| spec.target().name())
         .collect();
     one_of(name, &names)
+}
+
+fn role(name: &str) -> Result<Role, String> {
+    let roles = [Role::Leader, Role::Follower, Role::Pilot, Role::Copilot];
+    let names = roles.map(|role| role.to_string());
+    one_of(name, &names.each_ref().map(String::as_str))?;
+    let role = roles.into_iter().find(|role| role.to_string() == name);
+    role.ok_or_else(|| format!("{name} is no role of a server"))
 }
 
 fn one_of(name: &str, names: &[&str]) -> Result<String, String> {
