@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod bench;
+pub mod causes;
 pub mod cli;
 pub mod cluster;
 pub mod experiment;

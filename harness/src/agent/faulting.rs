@@ -20,6 +20,7 @@ use super::machine::Machine;
 use super::options::Isolation;
 use super::serve::Agent;
 use super::wire::{Event, FaultOrder, Place, RequestId, Response};
+use crate::causes::with_causes;
 
 /// The name of the link of a node, as the node sees it.
 pub(super) const NODE_LINK: &str = "eth0";
@@ -366,14 +367,5 @@ async fn on_a_thread(
     reason = "so that `map_err` takes it as it is"
 )]
 fn chain(error: faults::FaultError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        let reason = error.to_string();
-        if !text.contains(&reason) {
-            text = format!("{text}: {reason}");
-        }
-        cause = error.source();
-    }
-    text
+    with_causes(&error)
 }

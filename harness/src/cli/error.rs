@@ -6,6 +6,7 @@ use results::ResultsError;
 use vocab::problem::Problem;
 
 use super::{Exit, output};
+use crate::causes::with_causes;
 use crate::cluster::running::RunningError;
 use crate::cluster::{ClusterError, NodeError};
 use crate::experiment::{Color, LoadError};
@@ -144,7 +145,7 @@ impl CliError {
             CliError::Experiment(LoadError::Wrong(report)) => {
                 output::print_error(&report.render(stderr_color()));
             }
-            error => output::print_error(&format!("{}: {}\n", label(), chain(error))),
+            error => output::print_error(&format!("{}: {}\n", label(), with_causes(error))),
         }
     }
 }
@@ -165,21 +166,6 @@ fn stderr_color() -> Color {
     }
 }
 
-/// The error and what caused it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let reason = error.to_string();
-        // Some errors say their cause themselves.
-        if !text.contains(&reason) {
-            text = format!("{text}: {reason}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,13 +177,13 @@ mod tests {
             what: "write x.yaml".into(),
             source: source(),
         };
-        assert_eq!(chain(&error), "cannot write x.yaml: entity not found");
+        assert_eq!(with_causes(&error), "cannot write x.yaml: entity not found");
         let unreadable = LoadError::Unreadable {
             path: "y".into(),
             source: source(),
         };
         assert_eq!(
-            chain(&CliError::Experiment(unreadable)),
+            with_causes(&CliError::Experiment(unreadable)),
             "cannot read y: entity not found"
         );
     }

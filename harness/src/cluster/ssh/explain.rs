@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use crate::causes::with_causes;
+
 /// Words that ssh, sshd, sudo or the kernel say, and the remedy.
 const REMEDIES: &[(&str, &str)] = &[
     (
@@ -51,16 +53,7 @@ const REMEDIES: &[(&str, &str)] = &[
 
 /// What failed in a step, with its causes and a remedy if one is known.
 pub(super) fn step(what: &str, error: &dyn Error) -> String {
-    let mut text = format!("cannot {what}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let reason = error.to_string();
-        if !text.contains(&reason) {
-            text = format!("{text}: {reason}");
-        }
-        cause = error.source();
-    }
-    with_remedy(text)
+    with_remedy(format!("cannot {what}: {}", with_causes(error)))
 }
 
 /// Adds what to do about it, if that is known.
