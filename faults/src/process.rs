@@ -55,8 +55,8 @@ pub(crate) struct HelperProcess {
     stdout: BufReader<ChildStdout>,
 }
 
-/// How long a helper may take to answer; it has nothing to do but that.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a helper may take to answer; it has nothing to do but that, on a machine that may be full of other things.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl HelperProcess {
     /// Starts `command` as helper `verb`; it changes nothing until it gets its job.

@@ -62,6 +62,7 @@ pub fn main() -> Result<(), HelperError> {
             state: DutyState::default(),
         },
     };
+    cycle.herd.check()?;
     cycle.lifeline.answer(&cycle.herd.state);
     match job.stop {
         Stop::First(length) => cycle.pause(job.period, length)?,
@@ -155,6 +156,12 @@ struct Herd {
 }
 
 impl Herd {
+    /// Fails when they may not be stopped.
+    fn check(&self) -> Result<(), HelperError> {
+        let mut tried = self.processes.iter().map(ProcessId::can_be_signalled);
+        tried.try_for_each(|one| one.map(drop).map_err(HelperError::system("stop a process")))
+    }
+
     fn stop(&mut self) -> Result<(), HelperError> {
         if self.stopped_at.is_some() {
             return Ok(());

@@ -86,6 +86,18 @@ impl ProcessId {
     /// # Errors
     /// When the signal may not be sent.
     pub fn signal(&self, signal: Signal) -> io::Result<Delivery> {
+        self.send(signal as i32)
+    }
+
+    /// Whether this very process is still there, and may be sent signals.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn can_be_signalled(&self) -> io::Result<Delivery> {
+        self.send(0)
+    }
+
+    fn send(&self, signal: i32) -> io::Result<Delivery> {
         let handle = match open_handle(self.pid) {
             Ok(handle) => handle,
             Err(error) if is_gone(&error) => return Ok(Delivery::Gone),
@@ -101,7 +113,7 @@ impl ProcessId {
             libc::syscall(
                 libc::SYS_pidfd_send_signal,
                 handle.as_raw_fd(),
-                signal as i32,
+                signal,
                 std::ptr::null::<libc::siginfo_t>(),
                 0,
             )
