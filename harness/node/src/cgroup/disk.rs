@@ -93,14 +93,9 @@ impl NodeCgroup {
                 (former, new.to_vec())
             }
             Mode::V2 | Mode::None => {
-                let text = read(&dir.join("io.max"))?;
-                let now = of_device(&text, disk).unwrap_or_default();
-                let [read, write] = limit.keys_v2();
-                let former = |key| keyed(now, key).unwrap_or("max");
-                let line = format!("{disk} {read}={} {write}={}", former(read), former(write));
-                let former = file(&dir, "io.max", &line);
-                let line = format!("{disk} {read}={value} {write}={value}");
-                (vec![former], vec![file(&dir, "io.max", &line)])
+                let [former, new] = io_max(&read(&dir.join("io.max"))?, disk, limit);
+                let line = |line: String| vec![file(&dir, "io.max", &line)];
+                (line(former), line(new))
             }
         };
         let set = |one: &FileWrite| write(&one.path, &one.content);
@@ -154,6 +149,17 @@ impl NodeCgroup {
     }
 }
 
+/// The lines for `io.max` (version 2) that restore what stands there and that set a limit.
+fn io_max(text: &str, disk: DeviceNumber, limit: DiskLimit) -> [String; 2] {
+    let now = of_device(text, disk).unwrap_or_default();
+    let former = |key| keyed(now, key).unwrap_or("max");
+    let ([read, write], value) = (limit.keys_v2(), limit.value());
+    [
+        format!("{disk} {read}={} {write}={}", former(read), former(write)),
+        format!("{disk} {read}={value} {write}={value}"),
+    ]
+}
+
 /// What stands after the device in its line.
 fn of_device(text: &str, disk: DeviceNumber) -> Option<&str> {
     text.lines()
@@ -195,6 +201,26 @@ mod tests {
         let text = "7:10 Write 9\n7:1 Read 3\n7:1 Write 5\nTotal 8\n";
         assert_eq!(blkio(text, DISK, "Write"), 5);
         assert_eq!(blkio("", DISK, "Write"), 0);
+    }
+
+    #[test]
+    fn in_version_2_one_line_limits_and_another_restores() {
+        let unlimited = ["7:1 rbps=max wbps=max", "7:1 rbps=131072 wbps=131072"];
+        let bytes = DiskLimit::Bytes(131_072);
+        // A disk without a limit has no line.
+        assert_eq!(io_max("", DISK, bytes), unlimited);
+        let others = "7:10 rbps=1 wbps=1 riops=max wiops=max\n";
+        assert_eq!(io_max(others, DISK, bytes), unlimited);
+        // What somebody else has limited is theirs again afterwards; what is of another kind is not touched.
+        let limited = "7:1 rbps=max wbps=5000 riops=9 wiops=max\n";
+        assert_eq!(
+            io_max(limited, DISK, bytes),
+            ["7:1 rbps=max wbps=5000", "7:1 rbps=131072 wbps=131072"]
+        );
+        assert_eq!(
+            io_max(limited, DISK, DiskLimit::Operations(50)),
+            ["7:1 riops=9 wiops=max", "7:1 riops=50 wiops=50"]
+        );
     }
 
     proptest::proptest! {

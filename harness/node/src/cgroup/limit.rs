@@ -60,12 +60,8 @@ impl NodeCgroup {
     /// When the kernel refuses.
     pub fn set_weight(&self, scope: Scope, weight: Weight) -> Result<Entry, CgroupError> {
         let dir = self.dir(Controller::Cpu, scope)?;
-        let (name, normal, range) = match self.inner.hierarchies.mode() {
-            Mode::V1 => ("cpu.shares", 1024.0, (2.0, 262_144.0)),
-            Mode::V2 | Mode::None => ("cpu.weight", 100.0, (1.0, 10_000.0)),
-        };
-        let value = (normal * weight.ratio()).round().clamp(range.0, range.1);
-        self.set(&dir, name, &format!("{value}"))
+        let (name, value) = weight_file(self.inner.hierarchies.mode(), weight);
+        self.set(&dir, name, &value)
     }
 
     /// Limits memory. The former limit is restored by undoing the entry.
@@ -74,14 +70,8 @@ impl NodeCgroup {
     /// [`CgroupError::InUse`] when version 1 cannot reclaim enough; `Throttle` needs version 2.
     pub fn limit_memory(&self, scope: Scope, limit: MemoryLimit) -> Result<Entry, CgroupError> {
         let dir = self.dir(Controller::Memory, scope)?;
-        let (name, bytes) = match (self.inner.hierarchies.mode(), limit) {
-            (Mode::V1, MemoryLimit::Hard(bytes)) => ("memory.limit_in_bytes", bytes),
-            (Mode::V2, MemoryLimit::Hard(bytes)) => ("memory.max", bytes),
-            (Mode::V2, MemoryLimit::Throttle(bytes)) => ("memory.high", bytes),
-            (Mode::V1 | Mode::None, _) => {
-                return Err(missing(Controller::Memory, &self.inner.hierarchies));
-            }
-        };
+        let (name, bytes) = memory_file(self.inner.hierarchies.mode(), limit)
+            .ok_or_else(|| missing(Controller::Memory, &self.inner.hierarchies))?;
         let result = self.set(&dir, name, &bytes.0.to_string());
         match result {
             Err(CgroupError::File { source, .. }) if is_busy(&source) => Err(CgroupError::InUse {
@@ -131,6 +121,26 @@ impl NodeCgroup {
     }
 }
 
+/// Where a weight is written, and as what.
+fn weight_file(mode: Mode, weight: Weight) -> (&'static str, String) {
+    let (name, normal, range) = match mode {
+        Mode::V1 => ("cpu.shares", 1024.0, (2.0, 262_144.0)),
+        Mode::V2 | Mode::None => ("cpu.weight", 100.0, (1.0, 10_000.0)),
+    };
+    let value = (normal * weight.ratio()).round().clamp(range.0, range.1);
+    (name, format!("{value}"))
+}
+
+/// Where a limit on memory is written; `None` where there is no such limit.
+fn memory_file(mode: Mode, limit: MemoryLimit) -> Option<(&'static str, Bytes)> {
+    match (mode, limit) {
+        (Mode::V1, MemoryLimit::Hard(bytes)) => Some(("memory.limit_in_bytes", bytes)),
+        (Mode::V2, MemoryLimit::Hard(bytes)) => Some(("memory.max", bytes)),
+        (Mode::V2, MemoryLimit::Throttle(bytes)) => Some(("memory.high", bytes)),
+        (Mode::V1, MemoryLimit::Throttle(_)) | (Mode::None, _) => None,
+    }
+}
+
 /// Quota and period are two files that the kernel checks together against the group above; without a quota in between,
 /// every step is valid.
 fn quota_v1(dir: &Path, quota: &str, period: &str) -> Vec<FileWrite> {
@@ -153,4 +163,33 @@ pub(super) fn file(dir: &Path, name: &str, content: &str) -> FileWrite {
 
 fn is_busy(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EBUSY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_version_has_its_file_and_scale_of_weights() {
+        let weight = |text: &str| -> Weight { text.parse().unwrap() };
+        let of = |mode, text| {
+            let (name, value) = weight_file(mode, weight(text));
+            format!("{name}={value}")
+        };
+        assert_eq!(of(Mode::V1, "15x"), "cpu.shares=15360");
+        assert_eq!(of(Mode::V2, "15x"), "cpu.weight=1500");
+        // The kernel's largest.
+        assert_eq!(of(Mode::V2, "100x"), "cpu.weight=10000");
+    }
+
+    #[test]
+    fn version_2_throttles_and_version_1_cannot() {
+        let (high, hard) = (MemoryLimit::Throttle(Bytes(9)), MemoryLimit::Hard(Bytes(9)));
+        let name = |mode, limit| memory_file(mode, limit).map(|(name, _)| name);
+        assert_eq!(name(Mode::V2, high), Some("memory.high"));
+        assert_eq!(name(Mode::V2, hard), Some("memory.max"));
+        assert_eq!(name(Mode::V1, hard), Some("memory.limit_in_bytes"));
+        assert_eq!(name(Mode::V1, high), None);
+        assert_eq!(name(Mode::None, hard), None);
+    }
 }
