@@ -122,8 +122,8 @@ struct Tolerance {
     after_help = "Examples:\n  sudo depbench bench faults --csv fidelity.csv\n  sudo depbench bench faults --type net.delay"
 )]
 struct Faults {
-    /// How long each severity is held.
-    #[arg(long, default_value = "4s")]
+    /// How long each severity is held; the first period of a limit comes on top of the rate asked for.
+    #[arg(long, default_value = "8s")]
     hold: Span,
     /// Only faults of this type; may be repeated.
     #[arg(long = "type", value_name = "TYPE", value_parser = fault_type)]

@@ -85,6 +85,7 @@ const fn quota(fault: &'static str, asked: f64) -> Case {
 const fn weighed(fault: &'static str, asked: f64) -> Case {
     Case {
         proof: Proof::UsedUp,
+        note: "weights are kept per CPU and by slices of some ms: the kernel may put the server's processes on one CPU, and large weights come out smaller",
         ..case(fault, Measure::During(Probe::CpuShare), asked, CPU)
     }
 }
