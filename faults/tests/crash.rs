@@ -6,7 +6,7 @@ mod common;
 mod network;
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child as Process, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -98,6 +98,8 @@ fn cgroup_faults_are_gone_after_a_heal() {
     if !has_cgroups("cgroup faults after a kill") {
         return;
     }
+    let foreign = ForeignGroup::make();
+    let untouched = foreign.state();
     for kind in [
         json!({"cpu.quota": {"share": "20%"}}),
         json!({"cpu.contention": {"weight": "15x", "threads": 1}}),
@@ -122,9 +124,69 @@ fn cgroup_faults_are_gone_after_a_heal() {
         assert!(groups().contains(&name));
         assert_healed(journal.path());
         assert!(!groups().contains(&name), "{order}");
+        assert_eq!(foreign.state(), untouched, "{order}");
         assert!(!swap.iter().any(|device| swaps().contains(device)));
         // Killed with its group.
         server.0.wait().unwrap();
+    }
+}
+
+/// A group that somebody else has made where ours are made, limited and with a process in it.
+struct ForeignGroup {
+    dirs: Vec<PathBuf>,
+    resident: Server,
+}
+
+impl ForeignGroup {
+    fn make() -> ForeignGroup {
+        let resident = Server(common::idle().spawn().unwrap());
+        let hierarchies = node::cgroup::Hierarchies::detect();
+        let name = format!("foreign-{}", run_name());
+        let dirs: Vec<PathBuf> = hierarchies.bases().map(|base| base.join(&name)).collect();
+        for dir in &dirs {
+            std::fs::create_dir(dir).unwrap();
+            for (file, value) in [("cpu.shares", "77"), ("cpu.weight", "77")] {
+                if dir.join(file).exists() {
+                    std::fs::write(dir.join(file), value).unwrap();
+                }
+            }
+            // A cpuset must be given its processors first; there its process stays where it is.
+            let _stays = std::fs::write(dir.join("cgroup.procs"), resident.0.id().to_string());
+        }
+        ForeignGroup { dirs, resident }
+    }
+
+    /// Its processes, weights and limits.
+    fn state(&self) -> Vec<(PathBuf, String)> {
+        let files = [
+            "cgroup.procs",
+            "cpu.shares",
+            "cpu.weight",
+            "cpu.cfs_quota_us",
+            "cpu.max",
+            "memory.limit_in_bytes",
+            "memory.max",
+            "blkio.throttle.write_bps_device",
+            "io.max",
+        ];
+        let paths = self
+            .dirs
+            .iter()
+            .flat_map(|dir| files.map(|file| dir.join(file)));
+        paths
+            .filter_map(|path| Some((path.clone(), std::fs::read_to_string(path).ok()?)))
+            .collect()
+    }
+}
+
+impl Drop for ForeignGroup {
+    fn drop(&mut self) {
+        self.resident.0.kill().unwrap();
+        self.resident.0.wait().unwrap();
+        for dir in &self.dirs {
+            // The kernel takes its time to see that a group is empty.
+            wait_for("an empty group", || std::fs::remove_dir(dir).is_ok());
+        }
     }
 }
 

@@ -22,6 +22,15 @@ fn syncing(rig: &Rig, block: usize) -> Command {
     ))
 }
 
+/// A node with a disk of its own, on which its server writes.
+fn rig_with_a_busy_disk() -> Rig {
+    let mut rig = Rig::with_disk(1.0);
+    let server = syncing(&rig, 4096);
+    rig.serve(server);
+    wait_until_written(&rig, 1 << 20);
+    rig
+}
+
 /// Waits until so many bytes were charged to the server's group.
 fn wait_until_written(rig: &Rig, bytes: u64) {
     let group = rig.group.as_ref().unwrap();
@@ -59,10 +68,7 @@ fn a_limit_on_bytes_is_kept_and_lifted() {
         return;
     }
     in_a_mount_namespace(|| {
-        let mut rig = Rig::with_disk(1.0);
-        let server = syncing(&rig, 4096);
-        rig.serve(server);
-        wait_until_written(&rig, 1 << 20);
+        let rig = rig_with_a_busy_disk();
         let [_, during, _] = course(&rig, "{disk.throughput: {rate: 128KB/s}}", || {
             wait_until_written(&rig, 384 << 10);
         });
@@ -77,10 +83,7 @@ fn a_limit_on_operations_is_kept_and_lifted() {
         return;
     }
     in_a_mount_namespace(|| {
-        let mut rig = Rig::with_disk(1.0);
-        let server = syncing(&rig, 4096);
-        rig.serve(server);
-        wait_until_written(&rig, 1 << 20);
+        let rig = rig_with_a_busy_disk();
         let [_, during, _] = course(&rig, "{disk.iops: {rate: 40/s}}", || {
             wait_until_written(&rig, 480 << 10);
         });
@@ -206,10 +209,7 @@ fn a_writer_beside_the_server_slows_its_disk_and_ends() {
         return;
     }
     in_a_mount_namespace(|| {
-        let mut rig = Rig::with_disk(1.0);
-        let server = syncing(&rig, 4096);
-        rig.serve(server);
-        wait_until_written(&rig, 1 << 20);
+        let rig = rig_with_a_busy_disk();
         for text in [
             "{disk.contention: {writers: 2}}",
             "{disk.contention: {block: 64KiB, sync: fsync}}",

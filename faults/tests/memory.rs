@@ -86,9 +86,17 @@ fn a_limit_never_reached_is_without_effect() {
     );
 }
 
-/// A server whose memory grows to a gigabyte: `tail` holds what it reads until the end.
-fn growing() -> std::process::Command {
-    shell("sleep 0.5; head -c 1G /dev/zero | tail -c 1G | sleep 300")
+/// A server whose memory grows to a gigabyte once there is a file `go`: `tail` holds what it reads until the end.
+fn growing(rig: &Rig) -> std::process::Command {
+    let go = rig.disk_dir().join("go");
+    shell(&format!(
+        "until [ -e {} ]; do sleep 0.01; done; head -c 1G /dev/zero | tail -c 1G | sleep 300",
+        go.display()
+    ))
+}
+
+fn let_grow(rig: &Rig) {
+    std::fs::write(rig.disk_dir().join("go"), "").unwrap();
 }
 
 #[test]
@@ -97,7 +105,8 @@ fn in_version_1_a_server_that_grows_is_killed_which_is_fail_stop() {
         return;
     }
     let mut rig = Rig::with_budget(1.0);
-    rig.serve(growing());
+    let server = growing(&rig);
+    rig.serve(server);
     let context = rig.context();
     if context.facts.cgroups.mode() != Mode::V1 {
         println!("memory kill skipped: version 2 throttles");
@@ -108,6 +117,7 @@ fn in_version_1_a_server_that_grows_is_killed_which_is_fail_stop() {
     assert_eq!(fault.backend(), Backend::MemoryLimit);
     let before = fault.probe().unwrap();
     fault.inject().unwrap();
+    let_grow(&rig);
     let group = rig.group.clone().unwrap();
     let kills = || group.stat(Scope::Child(Child::Server)).oom_kills.unwrap();
     wait_for("a kill", || kills() > 0);
@@ -127,7 +137,8 @@ fn in_version_2_a_server_that_grows_is_throttled_and_lives() {
         return;
     }
     let mut rig = Rig::with_budget(1.0);
-    rig.serve(growing());
+    let server = growing(&rig);
+    rig.serve(server);
     let context = rig.context();
     if context.facts.cgroups.mode() != Mode::V2 {
         println!("memory throttling skipped: version 1 kills");
@@ -138,6 +149,7 @@ fn in_version_2_a_server_that_grows_is_throttled_and_lives() {
     assert_eq!(fault.backend(), Backend::MemoryHigh);
     let before = fault.probe().unwrap();
     fault.inject().unwrap();
+    let_grow(&rig);
     let group = rig.group.clone().unwrap();
     let hits = || {
         group

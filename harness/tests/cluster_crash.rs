@@ -17,10 +17,10 @@ use nix::unistd::Pid;
 use vocab::units::Span;
 
 /// Short, so that tests are.
-const LEASE: Span = Span::seconds(3);
+const LEASE: Span = Span::seconds(6);
 
 /// A busy machine may be late.
-const GRACE: Duration = Duration::from_secs(15);
+const GRACE: Duration = Duration::from_secs(120);
 
 fn quota(cluster: &Cluster) -> FaultOrder {
     let s1 = cluster.node(&node("s1")).unwrap();

@@ -8,7 +8,7 @@ use std::fs;
 
 use common::needs_root;
 use common::runs::Lab;
-use results::{Event, EventKind, TrialDir};
+use results::{Event, EventKind, ProbeMoment, TrialDir};
 
 /// When a fault was put in on a node, and when it was taken out, with what was set.
 fn stretches(trial: &TrialDir, fault: &str) -> Vec<(f64, f64, String)> {
@@ -159,4 +159,74 @@ expect:
     } else {
         ended.expect(2).says(&["inconclusive: p99 during fault"]);
     }
+}
+
+#[test]
+fn a_fault_follows_its_role() {
+    if !needs_root() {
+        return;
+    }
+    let lab = Lab::new("track");
+    let run = lab.start(
+        "cluster: {local: {servers: 3, clients: 1, disk: {own: 64MiB}}}
+targets: [{depfast-raft: {}}]
+workload: {clients: 8, connections: 4}
+phases: {warmup: 1s, baseline: 3s, fault: 20s, recovery: 3s}
+faults:
+  - name: mute
+    type: {process.pause: {}}
+    on: {role: leader, resolve: track}
+",
+    );
+    let ended = run.end();
+    lab.assert_clean();
+    lab.assert_sound(&ended, 1);
+    let events = lab.results().trials().unwrap()[0].events().unwrap();
+    let on = |kind: EventKind| -> Vec<String> {
+        let found = events.iter().filter(|event| event.kind == kind);
+        found
+            .map(|event| event.node.as_ref().unwrap().to_string())
+            .collect()
+    };
+    // A leader that is stopped loses its role to another, which is stopped in turn, and goes on.
+    let (effective, cleared) = (on(EventKind::FaultEffective), on(EventKind::FaultCleared));
+    assert!(effective.len() >= 2, "{events:?}");
+    assert_eq!(effective, cleared, "{events:?}");
+    assert!(
+        effective.windows(2).all(|pair| pair[0] != pair[1]),
+        "{effective:?}"
+    );
+}
+
+#[test]
+fn links_between_servers_are_slow_one_way() {
+    if !needs_root() {
+        return;
+    }
+    let lab = Lab::new("link");
+    let run = lab.start(
+        "cluster: {local: {servers: 3, clients: 1, disk: {own: 64MiB}}}
+targets: [{depfast-raft: {}}]
+workload: {clients: 8, connections: 4}
+phases: {warmup: 1s, baseline: 3s, fault: 4s, recovery: 3s}
+faults:
+  - {name: to-s2, type: {net.delay: {delay: 40ms}}, on: {link: {from: s1, to: s2}}}
+  - {name: to-s3, type: {net.delay: {delay: 40ms}}, on: {link: {from: s1, to: s3}}}
+",
+    );
+    let ended = run.end();
+    lab.assert_clean();
+    lab.assert_sound(&ended, 1);
+    let trial = &lab.results().trials().unwrap()[0];
+    for fault in ["to-s2", "to-s3"] {
+        let far = stretches(trial, fault);
+        assert_eq!(far.len(), 1, "{far:?}");
+        assert!(far[0].2.contains("40ms"), "{far:?}");
+    }
+    // A leader sends to both, a follower to its leader; two followers have nothing to say to each other.
+    let probes = trial.probes().unwrap();
+    let mut through = probes
+        .iter()
+        .filter(|one| one.moment == ProbeMoment::During && one.probe == "delayed_packets");
+    assert!(through.any(|one| one.value > 0.0), "{probes:?}");
 }

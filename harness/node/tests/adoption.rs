@@ -95,7 +95,7 @@ impl Drop for Stranger {
         let _ended_before = self.process.kill();
         let _status = self.process.wait();
         if let Some(group) = &self.own_group {
-            let deadline = Instant::now() + Duration::from_secs(30);
+            let deadline = Instant::now() + Duration::from_secs(120);
             while fs::remove_dir(group).is_err() && group.exists() && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(10));
             }

@@ -107,13 +107,18 @@ fn a_budget_throttles_and_removal_leaves_nothing() {
         fixture.group().members(Child::Server).unwrap(),
         [spinner.id() as i32]
     );
-    let used = used(&fixture, Scope::Node, 600);
-    let throttled = used.1.throttled_periods.unwrap() - used.0.throttled_periods.unwrap();
-    assert!(
-        throttled > 0 && used.1.throttled_ns > used.0.throttled_ns,
-        "{used:?}"
-    );
-    assert!(cpus(&used) < 0.5, "at most 0.3 CPUs and a margin: {used:?}");
+    // On a busy machine it may not get even its budget for a while.
+    let begun = Instant::now();
+    loop {
+        let used = used(&fixture, Scope::Node, 600);
+        assert!(cpus(&used) < 0.5, "at most 0.3 CPUs and a margin: {used:?}");
+        if used.1.throttled_periods > used.0.throttled_periods
+            && used.1.throttled_ns > used.0.throttled_ns
+        {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{used:?}");
+    }
     fixture.group().remove().unwrap();
     spinner.wait().unwrap();
     assert!(paths.iter().all(|path| !path.exists()), "{paths:?}");

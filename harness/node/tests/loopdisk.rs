@@ -50,7 +50,7 @@ fn spec(dir: &tempfile::TempDir) -> DiskSpec {
 /// Whether a loop device still has a file behind it; it is cleared a moment after its last user is gone.
 fn is_cleared(device: &str) -> bool {
     let backing = format!("/sys/block/{device}/loop/backing_file");
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while fs::exists(&backing).unwrap() {
         if Instant::now() > deadline {
             return false;

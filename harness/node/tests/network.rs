@@ -73,7 +73,7 @@ impl Star {
             .unwrap();
         for socket in [&server, &client] {
             socket
-                .set_read_timeout(Some(Duration::from_secs(5)))
+                .set_read_timeout(Some(Duration::from_secs(60)))
                 .unwrap();
         }
         let mut buffer = [0; 64];

@@ -81,7 +81,7 @@ pub fn kill_at_once(pids: &[i32]) {
                 .unwrap_or_else(|error| panic!("{signal} {pid}: {error}"));
         }
     }
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while pids.iter().any(|pid| !is_dead(*pid)) {
         assert!(Instant::now() < deadline, "{pids:?} do not die");
         std::thread::sleep(Duration::from_millis(1));

@@ -18,8 +18,8 @@ use super::leftovers::{self, Leftovers, Scope};
 /// Longer than anything here takes, also on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// How long agents keep faults and processes without hearing from their controller.
-pub const LEASE: Duration = Duration::from_secs(15);
+/// How long agents may take to undo everything once their controller is gone: a lease, and what a busy machine takes.
+pub const UNDONE_WITHIN: Duration = Duration::from_secs(120);
 
 /// Two clusters at once would share two cores, and each would make the other's trials invalid.
 static ALONE: Mutex<()> = Mutex::new(());

@@ -85,7 +85,7 @@ pub(crate) fn ready(child: &mut Child) -> Vec<String> {
 
 /// Waits until `done`, at most ten seconds.
 pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !done() {
         assert!(Instant::now() < deadline, "not within 10 s: {what}");
         std::thread::sleep(Duration::from_millis(5));
