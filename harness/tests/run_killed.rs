@@ -74,8 +74,10 @@ fn agents_are_killed() {
     let validities = lab.validities();
     let trials = lab.results().trials().unwrap();
     for ((node, trial), validity) in [&slow, central].iter().zip(&trials).zip(&validities) {
-        let expected = format!("node {node} lost its agent: it ended (exit status: 137)");
-        assert_eq!(validity.reason(), Some(expected.as_str()), "{ended}");
+        // How it ended is told if that is known at once: its guardian may be busy undoing.
+        let expected = format!("node {node} lost its agent: it ended");
+        let reason = validity.reason().unwrap_or_default();
+        assert!(reason.starts_with(&expected), "{reason} {ended}");
         let mut lost = trial.events().unwrap();
         lost.retain(|event| event.kind == EventKind::AgentLost);
         assert_eq!(lost.len(), 1);

@@ -104,7 +104,8 @@ faults: [{name: late, type: {net.delay: {delay: 40ms}}, on: {node: s2}}]
     let ended = lab.depbench(&["check", file]).end();
     ended.expect(4).says(&reason).says(&[
         "fault  ",
-        "duty cycle (SIGSTOP/SIGCONT)  to be the servers' user",
+        "duty cycle (SIGSTOP/SIGCONT)",
+        "to be the servers' user",
         "netem",
         "no: the nodes share one loopback",
         "taken",

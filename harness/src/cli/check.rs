@@ -154,11 +154,9 @@ fn rows(row: &CheckRow) -> Vec<Vec<String>> {
         ..
     } = &row.availability
     {
-        rows.push(vec![
-            String::new(),
-            String::new(),
-            format!("nearest: {nearest}"),
-        ]);
+        let mut row = vec![String::new(); 4];
+        row.push(format!("nearest: {nearest}"));
+        rows.push(row);
     }
     rows
 }
