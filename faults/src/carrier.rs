@@ -24,14 +24,17 @@ mod synced_write;
 mod tap_line;
 mod window;
 
-use node::cgroup::{DiskLimit, NodeCgroup};
+use node::cgroup::{Child, DiskLimit, NodeCgroup};
+use node::journal::{Journal, Undo};
 
 use crate::available::Backend;
 use crate::context::FaultContext;
 use crate::error::FaultError;
 use crate::impairment::Impairment;
+use crate::process::{HelperProcess, HelperProgram};
 use crate::reading::Reading;
 use crate::spec::FaultType;
+use crate::standing::Standing;
 
 /// One fault on one node, by one back end.
 pub(crate) trait Carrier: Send {
@@ -119,6 +122,25 @@ fn impairing(
         Backend::TapLine => Box::new(tap_line::TapLine::new(impairment, context)?),
         _ => Box::new(qdisc::QdiscImpairment::new(impairment, backend, context)?),
     })
+}
+
+/// Starts a helper that competes with the server, in the node's group for that if there are groups. Its end is in the
+/// journal before it gets its job.
+fn start_beside(
+    verb: &'static str,
+    program: &HelperProgram,
+    group: Option<&NodeCgroup>,
+    journal: &Journal,
+    standing: &mut Standing,
+) -> Result<HelperProcess, FaultError> {
+    let mut command = program.command(verb);
+    if let Some(group) = group {
+        group.admission(Child::Contention)?.admit(&mut command);
+    }
+    let helper = HelperProcess::start(verb, command)?;
+    let process = helper.id()?;
+    standing.add(journal.record(Undo::Kill { process })?);
+    Ok(helper)
 }
 
 /// The node's groups, which the back end was chosen for.

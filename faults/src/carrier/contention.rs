@@ -2,11 +2,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use node::cgroup::{Child, CpuQuota, NodeCgroup, Scope};
-use node::journal::{Journal, Undo};
+use node::journal::Journal;
 use vocab::units::Weight;
 
 use super::window::CpuWindow;
-use super::{Carrier, group};
+use super::{Carrier, group, start_beside};
 use crate::context::FaultContext;
 use crate::error::FaultError;
 use crate::helpers::spinner::{SpinnerJob, SpinnerState};
@@ -107,12 +107,8 @@ impl Carrier for Contention {
         self.standing
             .add(self.group.set_weight(Scope::Child(Child::Server), server)?);
 
-        let mut command = self.program.command(VERB);
-        self.group.admission(Child::Contention)?.admit(&mut command);
-        let mut helper = HelperProcess::start(VERB, command)?;
-        let process = helper.id()?;
-        self.standing
-            .add(self.journal.record(Undo::Kill { process })?);
+        let (group, standing) = (Some(&self.group), &mut self.standing);
+        let mut helper = start_beside(VERB, &self.program, group, &self.journal, standing)?;
         // Weights count on each CPU apart: a spinner elsewhere would only use up the node's budget.
         let cpus = self.servers.cpus();
         let each = NonZeroU32::new(cpus.len() as u32).unwrap_or(NonZeroU32::MIN);

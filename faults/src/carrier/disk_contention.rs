@@ -1,10 +1,10 @@
 use std::time::Instant;
 
-use node::cgroup::{Child, NodeCgroup};
-use node::journal::{Journal, Undo};
+use node::cgroup::NodeCgroup;
+use node::journal::Journal;
 
-use super::Carrier;
 use super::synced_write::SyncedWrites;
+use super::{Carrier, start_beside};
 use crate::context::{Disk, FaultContext};
 use crate::error::FaultError;
 use crate::helpers::disk_writer::{DiskWriterJob, DiskWriterState};
@@ -65,14 +65,8 @@ impl DiskContention {
 impl Carrier for DiskContention {
     fn inject(&mut self) -> Result<String, FaultError> {
         self.servers.check()?;
-        let mut command = self.program.command(VERB);
-        if let Some(group) = &self.group {
-            group.admission(Child::Contention)?.admit(&mut command);
-        }
-        let mut helper = HelperProcess::start(VERB, command)?;
-        let process = helper.id()?;
-        self.standing
-            .add(self.journal.record(Undo::Kill { process })?);
+        let (group, standing) = (self.group.as_ref(), &mut self.standing);
+        let mut helper = start_beside(VERB, &self.program, group, &self.journal, standing)?;
         let _: DiskWriterState = helper.begin(&DiskWriterJob {
             dir: self.disk.dir.clone(),
             writers: self.spec.writers,

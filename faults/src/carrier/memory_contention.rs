@@ -1,12 +1,12 @@
 use std::time::{Duration, Instant};
 
-use node::cgroup::{Child, NodeCgroup};
+use node::cgroup::NodeCgroup;
 use node::identity::ProcessId;
-use node::journal::{Journal, Undo};
+use node::journal::Journal;
 use node::procfs::{MachineMemory, ProcessSample};
 use vocab::units::Bytes;
 
-use super::Carrier;
+use super::{Carrier, start_beside};
 use crate::context::FaultContext;
 use crate::error::FaultError;
 use crate::helpers::memory_toucher::{MemoryToucherJob, MemoryToucherState};
@@ -87,19 +87,14 @@ impl Carrier for MemoryContention {
     fn inject(&mut self) -> Result<String, FaultError> {
         self.servers.check()?;
         self.check_room()?;
-        let mut command = self.program.command(VERB);
-        if let Some(group) = &self.group {
-            group.admission(Child::Contention)?.admit(&mut command);
-        }
-        let mut helper = HelperProcess::start(VERB, command)?;
+        let (group, standing) = (self.group.as_ref(), &mut self.standing);
+        let mut helper = start_beside(VERB, &self.program, group, &self.journal, standing)?;
         let process = helper.id()?;
-        self.standing
-            .add(self.journal.record(Undo::Kill { process })?);
         let job = MemoryToucherJob {
             bytes: self.spec.bytes,
             rate: self.spec.rate,
         };
-        let patience = Duration::from_secs_f64(10.0 + self.spec.bytes.0 as f64 / SLOWEST_FILL);
+        let patience = Duration::from_secs_f64(60.0 + self.spec.bytes.0 as f64 / SLOWEST_FILL);
         let _: MemoryToucherState = helper.begin_within(&job, patience)?;
         self.toucher = Some((helper, process));
         Ok(match self.spec.rate {
