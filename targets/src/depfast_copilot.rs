@@ -8,10 +8,7 @@ use vocab::problem::{FieldPath, Problems, Validate};
 use vocab::units::Span;
 use workloads::DriverKind;
 
-use crate::{Durability, Layout, MemberPlan, Poll, Target, status};
-
-const CLIENT_PORT: u16 = 6379;
-const PEER_PORT: u16 = 7000;
+use crate::{Durability, Layout, MemberPlan, Poll, Target, built_in, status};
 
 /// DepFast-Copilot, served by depbench itself (`depbench serve copilot`); 3, 5 or 7 servers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,31 +83,11 @@ impl Target for DepfastCopilot {
     }
 
     fn client_address(&self, ip: IpAddr) -> SocketAddr {
-        SocketAddr::new(ip, CLIENT_PORT)
+        built_in::client_address(ip)
     }
 
     fn member(&self, layout: &Layout, index: usize) -> MemberPlan {
-        let mut argv = vec![
-            layout.program.to_string_lossy().into_owned(),
-            "serve".into(),
-            "copilot".into(),
-            "--id".into(),
-            (index + 1).to_string(),
-        ];
-        for (position, member) in layout.members.iter().enumerate() {
-            argv.push("--member".into());
-            argv.push(format!(
-                "{}={},{}",
-                position + 1,
-                SocketAddr::new(member.ip, PEER_PORT),
-                self.client_address(member.ip)
-            ));
-        }
-        argv.extend(["--data".into(), layout.members[index].data("copilot")]);
-        for (name, value) in self.constants() {
-            argv.extend([format!("--{name}"), value]);
-        }
-        MemberPlan::of(argv)
+        built_in::member("copilot", layout, index, self.constants())
     }
 
     fn status(&self, client_address: SocketAddr) -> Poll<'_> {

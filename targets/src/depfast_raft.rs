@@ -9,10 +9,7 @@ use vocab::problem::{FieldPath, Problems, Validate};
 use vocab::units::Span;
 use workloads::DriverKind;
 
-use crate::{Durability, Layout, MemberPlan, Poll, Target, status};
-
-const CLIENT_PORT: u16 = 6379;
-const PEER_PORT: u16 = 7000;
+use crate::{Durability, Layout, MemberPlan, Poll, Target, built_in, status};
 
 /// DepFast-Raft, served by depbench itself (`depbench serve raft`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -102,41 +99,11 @@ impl Target for DepfastRaft {
     }
 
     fn client_address(&self, ip: IpAddr) -> SocketAddr {
-        SocketAddr::new(ip, CLIENT_PORT)
+        built_in::client_address(ip)
     }
 
     fn member(&self, layout: &Layout, index: usize) -> MemberPlan {
-        let mut argv = vec![
-            layout.program.to_string_lossy().into_owned(),
-            "serve".into(),
-            "raft".into(),
-            "--id".into(),
-            (index + 1).to_string(),
-        ];
-        for (position, member) in layout.members.iter().enumerate() {
-            argv.push("--member".into());
-            argv.push(format!(
-                "{}={},{}",
-                position + 1,
-                SocketAddr::new(member.ip, PEER_PORT),
-                self.client_address(member.ip)
-            ));
-        }
-        argv.extend([
-            "--data".into(),
-            layout.members[index].data("raft"),
-            "--durability".into(),
-            self.durability.to_string(),
-            "--election-timeout".into(),
-            self.election_timeout.to_string(),
-            "--heartbeat".into(),
-            self.heartbeat.to_string(),
-            "--reads".into(),
-            self.reads.to_string(),
-            "--mitigation".into(),
-            self.mitigation.to_string(),
-        ]);
-        MemberPlan::of(argv)
+        built_in::member("raft", layout, index, self.constants())
     }
 
     fn status(&self, client_address: SocketAddr) -> Poll<'_> {
@@ -174,7 +141,7 @@ mod tests {
             "{argv}"
         );
         assert!(
-            argv.contains("--data /data/raft --durability fsync"),
+            argv.contains("--data /data/raft --durability fsync --election-timeout"),
             "{argv}"
         );
     }

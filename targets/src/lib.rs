@@ -3,6 +3,7 @@
 //! A target says what to start on a node, how to tell that a member is ready and what role it has, which driver
 //! speaks to it, and which of its constants belong into the results.
 
+mod built_in;
 mod depfast_copilot;
 mod depfast_raft;
 mod etcd;

@@ -1,10 +1,10 @@
 //! Who the members are, how patient they are, what a reply promises.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
+
+pub use kv::{Durability, Member};
 
 use crate::core::ReplicaId;
 
@@ -37,47 +37,6 @@ pub const LOG_ENTRIES: u64 = 1 << 14;
 
 /// A reasonable [`Config::log_bytes`]: read back in well under a second.
 pub const LOG_BYTES: u64 = 64 << 20;
-
-/// How a member is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Where its peers reach it, `host:port`.
-    pub peer: String,
-    /// Where clients reach it, `host:port`.
-    pub client: String,
-}
-
-/// What an acknowledged write has survived.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// It is on stable storage of a majority.
-    #[default]
-    Fsync,
-    /// It is in the memory of a majority, as in the papers; a replica that restarts has forgotten everything, its votes
-    /// included, so it must not come back to a group that is alive.
-    Memory,
-}
-
-impl fmt::Display for Durability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fsync => "fsync",
-            Self::Memory => "memory",
-        })
-    }
-}
-
-impl FromStr for Durability {
-    type Err = ConfigError;
-
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
-        match text {
-            "fsync" => Ok(Self::Fsync),
-            "memory" => Ok(Self::Memory),
-            other => Err(ConfigError::Durability(other.to_owned())),
-        }
-    }
-}
 
 /// How patient a replica is. The defaults are the paper's, where it names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,9 +89,6 @@ pub enum ConfigError {
     /// A time that must not be zero.
     #[error("the {0} time is zero; expected a time such as 10ms")]
     Zero(&'static str),
-    /// Not a kind of durability.
-    #[error("unknown durability `{0}` (known: fsync, memory)")]
-    Durability(String),
 }
 
 impl Config {
@@ -210,6 +166,5 @@ mod tests {
         let mut hasty = config(5);
         hasty.timing.suspicion = Duration::from_millis(200);
         assert!(hasty.validate().is_err());
-        assert!("sometimes".parse::<Durability>().is_err());
     }
 }

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use kv::{Durability, Member};
+
 pub use crate::storage::SEGMENT_BYTES;
 use crate::types::ReplicaId;
 
@@ -88,47 +90,6 @@ impl FromStr for Reads {
     }
 }
 
-/// How a member is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Where its peers reach it, `host:port`.
-    pub peer: String,
-    /// Where clients reach it, `host:port`.
-    pub client: String,
-}
-
-/// What an acknowledged write has survived.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// It is on stable storage of a majority.
-    #[default]
-    Fsync,
-    /// It is in the memory of a majority; a replica that restarts has forgotten everything, its votes included, so it
-    /// must not come back to a group that is alive.
-    Memory,
-}
-
-impl fmt::Display for Durability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fsync => "fsync",
-            Self::Memory => "memory",
-        })
-    }
-}
-
-impl FromStr for Durability {
-    type Err = ConfigError;
-
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
-        match text {
-            "fsync" => Ok(Self::Fsync),
-            "memory" => Ok(Self::Memory),
-            other => Err(ConfigError::Durability(other.to_owned())),
-        }
-    }
-}
-
 /// How patient a replica is.
 ///
 /// The defaults are for machines where a process may be off the CPU for tens of milliseconds: a leader is missed only
@@ -174,9 +135,6 @@ pub enum ConfigError {
         /// The heartbeat.
         heartbeat: Duration,
     },
-    /// Not a kind of durability.
-    #[error("unknown durability `{0}` (known: fsync, memory)")]
-    Durability(String),
     /// Not a kind of reads.
     #[error("unknown kind of reads `{0}` (known: quorum, lease)")]
     Reads(String),
@@ -264,7 +222,6 @@ mod tests {
             .validate()
             .is_err()
         );
-        assert!("sometimes".parse::<Durability>().is_err());
         assert_eq!("lease".parse(), Ok(Reads::Lease));
         assert!("stale".parse::<Reads>().is_err());
     }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use copilot::{Config, Durability, Member, ReplicaId, ServeError, Timing};
+use copilot::{Config, Durability, ReplicaId, ServeError, Timing};
 use vocab::units::Span;
 
 use super::MemberArg;
@@ -59,14 +59,10 @@ impl CopilotArgs {
     }
 
     fn config(self) -> Config {
-        let member = |arg: MemberArg| Member {
-            peer: arg.member.peer,
-            client: arg.member.client,
-        };
         let members = self
             .members
             .into_iter()
-            .map(|arg| (ReplicaId(arg.id), member(arg)))
+            .map(|arg| (ReplicaId(arg.id), arg.member))
             .collect();
         Config {
             peer_listen: self.peer_listen,
