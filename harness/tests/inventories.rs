@@ -118,6 +118,6 @@ fn the_example_for_the_playbook_is_one() {
     );
     let experiment = experiment("", &format!("\"{example}\""));
     let spec = ssh(&experiment);
-    assert_eq!(spec.nodes.len(), 4);
+    assert_eq!(spec.nodes.len(), 6);
     assert_eq!(node(spec, "s2").destination(), "10.0.0.12");
 }
