@@ -83,6 +83,8 @@ fn a_whole_experiment() {
         assert!(
             machine.kernel.starts_with("Linux ") && machine.memory_bytes > 0 && machine.cpus > 0
         );
+        // They share this machine's groups.
+        assert_eq!(machine.cgroups, environment.machines[0].cgroups);
         let node = environment
             .nodes
             .iter()

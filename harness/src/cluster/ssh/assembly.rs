@@ -228,10 +228,10 @@ impl Ssh {
             };
             let prepared = async {
                 made.sync_clock().await?;
-                Ok::<_, NodeError>(Found {
-                    machine: environment::machine(made.facts().await?),
-                    prepared: made.prepare(prepare).await?,
-                })
+                // First, because what it has groups for belongs to the facts.
+                let prepared = made.prepare(prepare).await?;
+                let machine = environment::machine(made.facts().await?);
+                Ok::<_, NodeError>(Found { machine, prepared })
             };
             match prepared.await {
                 Ok(found) => Ok((made, host, found)),
