@@ -9,6 +9,7 @@
 //! - `fault`: one fault's way through a trial: probed, injected, probed, cleared, probed;
 //! - `roles`: who is what by the members' own accounts;
 //! - `recorder`: the files of the trial, in the trial's time;
+//! - `waits`: for whom members have waited, and what their detectors found;
 //! - `judge`: whether the recorded operations are linearizable.
 
 mod attempt;
@@ -23,6 +24,7 @@ mod load;
 mod merge;
 mod recorder;
 mod roles;
+mod waits;
 
 pub use attempt::{Trial, run};
 pub use error::TrialError;

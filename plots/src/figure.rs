@@ -5,12 +5,14 @@ mod curve;
 mod distribution;
 mod throughput;
 mod timeline;
+mod waits;
 
 pub(crate) use cell_label::{CellLabel, cell_labels};
 pub(crate) use curve::latency_throughput;
 pub(crate) use distribution::{Pooled, latency_cdf};
 pub(crate) use throughput::throughput;
 pub(crate) use timeline::timeline;
+pub(crate) use waits::waits;
 
 use crate::scene::Scene;
 

@@ -46,7 +46,16 @@ pub fn report(run: &RunDir, analysis: &Analysis) -> Result<Report, PlotError> {
         let timeline = figure::timeline(&data, &title, &analysis.limitations)
             .map(|figure| drawing.put(&figure))
             .transpose()?;
-        trials.push(DrawnTrial::new(title, &data, timeline));
+        let waits = data
+            .waits
+            .as_ref()
+            .and_then(|graph| {
+                let name = format!("waits-{}-{}", id.cell, id.number);
+                figure::waits(graph, name, &title)
+            })
+            .map(|figure| drawing.put(&figure))
+            .transpose()?;
+        trials.push(DrawnTrial::new(title, &data, [timeline, waits]));
     }
     let overview = [
         figure::throughput(analysis),

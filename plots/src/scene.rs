@@ -41,6 +41,16 @@ impl Scene {
         });
     }
 
+    /// Fills a polygon.
+    pub(crate) fn area(&mut self, points: Vec<Point>, ink: Ink) {
+        let opacity = 1.0;
+        self.items.push(Item::Area {
+            points,
+            ink,
+            opacity,
+        });
+    }
+
     pub(crate) fn mark(&mut self, at: Point, shape: Shape, ink: Ink, hint: Option<String>) {
         self.items.push(Item::Mark {
             at,

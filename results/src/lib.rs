@@ -25,6 +25,6 @@ pub use expect::{Expectation, Judged, Measure};
 pub use record::{
     ErrorKind, Event, EventKind, HistoryVerdict, Interval, Latency, LatencyError, LoadStart,
     NodeSample, OpKind, Parameters, PhaseSpan, ProbeMoment, ProbeReading, SampleScope, TrialRecord,
-    TrialSetup, TrialState, Validity,
+    TrialSetup, TrialState, Validity, WaitCount, WaitEdge, WaitGraph, WaitNode,
 };
 pub use tables::write_tables;

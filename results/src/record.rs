@@ -7,6 +7,7 @@ mod latency;
 mod probe;
 mod sample;
 mod trial;
+mod waits;
 
 pub use event::{Event, EventKind};
 pub use history::HistoryVerdict;
@@ -15,3 +16,4 @@ pub use latency::{Latency, LatencyError};
 pub use probe::{ProbeMoment, ProbeReading};
 pub use sample::{NodeSample, SampleScope};
 pub use trial::{LoadStart, Parameters, PhaseSpan, TrialRecord, TrialSetup, TrialState, Validity};
+pub use waits::{WaitCount, WaitEdge, WaitGraph, WaitNode};

@@ -72,6 +72,10 @@ impl Target for DepfastCopilot {
         DriverKind::Pilots
     }
 
+    fn is_traced(&self) -> bool {
+        true
+    }
+
     fn roles(&self) -> &'static [Role] {
         &[Role::Pilot, Role::Copilot, Role::Follower]
     }

@@ -94,6 +94,10 @@ impl Target for DepfastRaft {
         true
     }
 
+    fn is_traced(&self) -> bool {
+        true
+    }
+
     fn roles(&self) -> &'static [Role] {
         &[Role::Leader, Role::Follower]
     }

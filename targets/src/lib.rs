@@ -18,7 +18,7 @@ pub use etcd::Etcd;
 pub use layout::{Layout, MemberAddress, MemberPlan};
 pub use redis::Redis;
 pub use spec::{Durability, TargetSpec};
-pub use status::{Status, StatusError};
+pub use status::{Status, StatusError, Waits, waits};
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -43,6 +43,11 @@ pub trait Target {
 
     /// Whether its clients can have sessions, in which a request that is sent again takes effect once.
     fn has_sessions(&self) -> bool {
+        false
+    }
+
+    /// Whether its members can be asked for whom they have [`waits`].
+    fn is_traced(&self) -> bool {
         false
     }
 

@@ -39,26 +39,58 @@ const LONGEST_POLL: Duration = Duration::from_secs(10);
 /// INFO of any server is far shorter.
 const LONGEST_INFO: usize = 1 << 20;
 
+/// The waits of a member are a few kilobytes, its alerts some fifty at most.
+const LONGEST_ANSWER: usize = 1 << 18;
+
+/// What a member that is built on DepFast tells of its waits, as it told it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// The answer to `DF.TRACE`.
+    pub trace: String,
+    /// The answer to `DF.ALERTS`.
+    pub alerts: String,
+}
+
+/// Asks a member that is built on DepFast for whom it has waited, and what its detectors have found.
+///
+/// # Errors
+/// When it cannot be asked, or knows nothing of that.
+pub async fn waits(address: SocketAddr) -> Result<Waits, StatusError> {
+    Ok(Waits {
+        trace: ask(address, b"DF.TRACE", LONGEST_ANSWER).await?,
+        alerts: ask(address, b"DF.ALERTS", LONGEST_ANSWER).await?,
+    })
+}
+
 /// Asks a member that speaks the Redis protocol.
 pub(crate) async fn from_info(address: SocketAddr) -> Result<Status, StatusError> {
+    parse_info(&ask(address, b"INFO", LONGEST_INFO).await?)
+}
+
+/// Sends a command without arguments whose answer is a text.
+async fn ask(address: SocketAddr, command: &[u8], longest: usize) -> Result<String, StatusError> {
     let unreachable = |error: std::io::Error| StatusError::Unreachable(error.to_string());
     let mut stream = TcpStream::connect(address).await.map_err(unreachable)?;
     let mut request = Vec::new();
-    encode::command(&mut request, [b"INFO"]);
+    encode::command(&mut request, [command]);
     stream.write_all(&request).await.map_err(unreachable)?;
     let mut answer = Vec::new();
-    while answer.len() < LONGEST_INFO {
+    while answer.len() < longest {
         if stream.read_buf(&mut answer).await.map_err(unreachable)? == 0 {
             return Err(StatusError::Unreachable("the connection was closed".into()));
         }
         match parse_reply(&answer) {
             Ok(None) => {}
-            Ok(Some((Reply::Bulk(info), _))) => return parse_info(&String::from_utf8_lossy(info)),
+            Ok(Some((Reply::Bulk(text), _))) => {
+                return Ok(String::from_utf8_lossy(text).into_owned());
+            }
             Ok(Some((other, _))) => return Err(StatusError::Unexpected(format!("{other:?}"))),
             Err(error) => return Err(StatusError::Unexpected(error.to_string())),
         }
     }
-    Err(StatusError::Unexpected("an endless INFO".into()))
+    Err(StatusError::Unexpected(format!(
+        "more than {longest} bytes"
+    )))
 }
 
 /// Asks an etcd member.

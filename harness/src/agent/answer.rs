@@ -81,6 +81,19 @@ impl Agent {
                 });
                 return Ok(Next::Frame);
             }
+            Request::Waits { address, within } => {
+                let outbox = self.outbox.clone();
+                tokio::task::spawn_local(async move {
+                    let within = within.duration();
+                    let waits = timeout(within, targets::waits(address)).await;
+                    let waits = waits.unwrap_or(Err(StatusError::TimedOut(within)));
+                    // Without a controller nobody wants to know.
+                    let _gone = outbox
+                        .respond(id, Ok((Response::Waits(waits), Vec::new())))
+                        .await;
+                });
+                return Ok(Next::Frame);
+            }
             Request::Inject { order, lease } => match self.inject(id, order, lease) {
                 Ok(()) => return Ok(Next::Frame),
                 Err(reason) => Err(reason),

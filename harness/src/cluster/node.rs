@@ -230,6 +230,22 @@ impl Node {
         }
     }
 
+    /// Asks a member that is built on DepFast, from this node, for whom it has waited and what its detectors have found.
+    ///
+    /// # Errors
+    /// The outer one when this node is lost, the inner one when the member does not tell.
+    pub async fn waits(
+        &self,
+        address: std::net::SocketAddr,
+        within: Span,
+    ) -> Result<Result<targets::Waits, StatusError>, NodeError> {
+        let request = Request::Waits { address, within };
+        match self.ask(request, within.duration() + PROMPT).await? {
+            Response::Waits(waits) => Ok(waits),
+            other => Err(self.off_topic(&other)),
+        }
+    }
+
     /// Makes a node slow; this one is the injection site. The agent clears the fault itself when `lease` is over.
     ///
     /// # Errors

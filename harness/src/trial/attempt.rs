@@ -8,6 +8,7 @@ use super::live::Live;
 use super::load;
 use super::recorder::Recorder;
 use super::roles::Roles;
+use super::waits;
 use crate::cluster::spec::ClusterSpec;
 use crate::cluster::{Cluster, Node, NodeError};
 use crate::experiment::Cell;
@@ -93,6 +94,9 @@ async fn attempt(
         Err(error) => Err(error),
     };
     clear_all(standing).await;
+    if driven.is_ok() && trial.cell.target.target().is_traced() {
+        waits::fetch(&deployment, recorder).await?;
+    }
     if trial.afterwards == Afterwards::Down {
         live(Live::Doing("stopping servers"));
         deployment.stop().await;

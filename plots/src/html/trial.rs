@@ -11,7 +11,8 @@ use super::Picture;
 pub(crate) struct DrawnTrial {
     pub(super) title: String,
     pub(super) invalid: Option<String>,
-    pub(super) timeline: Option<Picture>,
+    /// The timeline; who waits for whom.
+    pub(super) pictures: Vec<Picture>,
     pub(super) began: String,
     pub(super) seed: u64,
     pub(super) facts: Vec<(&'static str, String)>,
@@ -50,12 +51,16 @@ pub(super) struct EventRow {
 const EVENTS_SHOWN: usize = 200;
 
 impl DrawnTrial {
-    pub(crate) fn new(title: String, data: &TrialData, timeline: Option<Picture>) -> DrawnTrial {
+    pub(crate) fn new(
+        title: String,
+        data: &TrialData,
+        pictures: [Option<Picture>; 2],
+    ) -> DrawnTrial {
         let analysis = TrialAnalysis::of(data);
         DrawnTrial {
             title,
             invalid: data.record.validity().reason().map(str::to_owned),
-            timeline,
+            pictures: pictures.into_iter().flatten().collect(),
             began: data.record.began.to_string(),
             seed: data.record.setup.seed,
             facts: facts(&analysis),

@@ -5,8 +5,9 @@ use vocab::ids::Phase;
 use super::hlog;
 use super::row_file::read_rows;
 use super::rows::IntervalRow;
+use super::whole_file::read_json;
 use crate::error::ResultsError;
-use crate::record::{Event, Latency, NodeSample, OpKind, ProbeReading, TrialRecord};
+use crate::record::{Event, Latency, NodeSample, OpKind, ProbeReading, TrialRecord, WaitGraph};
 
 /// The files of a trial that was begun. A last line that a crash cut off is left out.
 #[derive(Debug, Clone)]
@@ -64,6 +65,15 @@ impl TrialDir {
     /// When `probes.csv` cannot be read.
     pub fn probes(&self) -> Result<Vec<ProbeReading>, ResultsError> {
         read_rows(&self.path.join("probes.csv"))
+    }
+
+    /// The slowness propagation graph, if the target tells for whom its members wait.
+    ///
+    /// # Errors
+    /// When `waits.json` is there but cannot be read.
+    pub fn waits(&self) -> Result<Option<WaitGraph>, ResultsError> {
+        let path = self.path.join("waits.json");
+        path.exists().then(|| read_json(&path)).transpose()
     }
 
     /// Hands every interval's latencies to `take`, in the order of [`TrialDir::intervals`]: its phase, operation and

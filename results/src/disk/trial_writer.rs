@@ -9,7 +9,7 @@ use super::hlog;
 use super::line_file::LineFile;
 use super::row_file::RowFile;
 use super::rows::IntervalRow;
-use super::whole_file::{read_json, write_json};
+use super::whole_file::{read_json, replace, write_json};
 use crate::error::ResultsError;
 use crate::record::{
     Event, HistoryVerdict, Interval, LoadStart, NodeSample, ProbeReading, TrialRecord, TrialSetup,
@@ -138,6 +138,15 @@ impl TrialWriter {
             out.write_all(line.trim_end().as_bytes())?;
             out.write_all(b"\n")
         })
+    }
+
+    /// Keeps the slowness propagation graph, as JSON and in the language of Graphviz.
+    ///
+    /// # Errors
+    /// When one of the files cannot be written.
+    pub fn waits(&self, json: &str, dot: &str) -> Result<(), ResultsError> {
+        replace(&self.dir.join("waits.json"), json.as_bytes())?;
+        replace(&self.dir.join("waits.dot"), dot.as_bytes())
     }
 
     /// Where the log `name` of `node` belongs; its directory exists.

@@ -26,6 +26,8 @@ closed_set! {
         FaultCleared = "fault-cleared",
         /// Another member leads; the node is the new leader.
         LeaderChanged = "leader-changed",
+        /// The detectors of a member found that it, or what it depends on, is slow.
+        Alert = "alert",
         /// A process of the target ended by itself.
         ProcessExited = "process-exited",
         /// The kernel killed a process for lack of memory.

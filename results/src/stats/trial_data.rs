@@ -7,7 +7,7 @@ use vocab::units::Span;
 use super::paired::{Pair, Windows};
 use crate::disk::{IntervalRow, TrialDir};
 use crate::error::ResultsError;
-use crate::record::{Event, Latency, NodeSample, OpKind, ProbeReading, TrialRecord};
+use crate::record::{Event, Latency, NodeSample, OpKind, ProbeReading, TrialRecord, WaitGraph};
 
 /// All that a trial left, with latencies merged by phase.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct TrialData {
     pub samples: Vec<NodeSample>,
     /// The readings of probes.
     pub probes: Vec<ProbeReading>,
+    /// Who has waited for whom, if the target tells.
+    pub waits: Option<WaitGraph>,
 }
 
 /// A stretch of load, usually a second, all kinds of operation together.
@@ -97,6 +99,7 @@ impl TrialData {
             events,
             samples: dir.samples()?,
             probes: dir.probes()?,
+            waits: dir.waits()?,
         })
     }
 

@@ -8,6 +8,7 @@ use kv::server::{serve_clients, until_end};
 use kv::{Replica, Role};
 
 use crate::config::{Config, ConfigError};
+use crate::mitigation;
 use crate::replica::Raft;
 
 /// How long the last answers have to leave.
@@ -38,6 +39,10 @@ pub async fn run(env: Env, config: Config) -> Result<(), ServeError> {
     let id = config.id;
     let failed_to_start = |source| ServeError::Start { id, source };
     let raft = Raft::start(&env, &config).await.map_err(failed_to_start)?;
+    if !config.mitigation {
+        // Nobody acts on what they find, but whoever watches the group wants to know.
+        mitigation::watch(&env);
+    }
     let replica = Rc::<Raft>::clone(&raft);
     let listen = config.client_listen.as_deref();
     serve_clients(&env, replica, id, &config.members, listen)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use faults::{FaultType, Flow};
 use results::ProbeMoment;
 use serde::{Deserialize, Serialize};
-use targets::{Status, StatusError, TargetSpec};
+use targets::{Status, StatusError, TargetSpec, Waits};
 use vocab::ids::{FaultName, NodeName};
 use vocab::time::Monotonic;
 use vocab::units::{Bytes, Span};
@@ -78,6 +78,13 @@ pub enum Request {
         /// How long to wait.
         within: Span,
     },
+    /// Ask a member that is built on DepFast for its waits and alerts, from this node.
+    Waits {
+        /// Where the member serves clients.
+        address: SocketAddr,
+        /// How long to wait.
+        within: Span,
+    },
     /// Make a node slow.
     Inject {
         /// Which, and how.
@@ -132,6 +139,8 @@ pub enum Response {
     },
     /// To [`Request::Poll`].
     Polled(Result<Status, StatusError>),
+    /// To [`Request::Waits`].
+    Waits(Result<Waits, StatusError>),
     /// To [`Request::Inject`].
     Injected {
         /// When the agent began.

@@ -9,7 +9,7 @@ use crate::scale::Scale;
 use crate::scene::{Dash, Ink, Point, Scene, Shape, Stroke};
 
 /// What is marked, how, and whether a line runs down from it.
-const MARKED: [(EventKind, &str, Shape, Ink); 6] = [
+const MARKED: [(EventKind, &str, Shape, Ink); 7] = [
     (
         EventKind::LeaderChanged,
         "leader change",
@@ -28,6 +28,12 @@ const MARKED: [(EventKind, &str, Shape, Ink); 6] = [
         "agent lost",
         Shape::Square,
         Ink::Fault,
+    ),
+    (
+        EventKind::Alert,
+        "alert of a member",
+        Shape::Circle,
+        Ink::Series(1),
     ),
     (
         EventKind::Warning,
@@ -75,7 +81,10 @@ pub(super) fn draw(
                 continue;
             }
             last = Some(x);
-            if !matches!(kind, EventKind::ClientNotice | EventKind::Warning) {
+            if !matches!(
+                kind,
+                EventKind::ClientNotice | EventKind::Warning | EventKind::Alert
+            ) {
                 let line = Stroke::solid(*ink, 0.8).dashed(Dash::Dotted);
                 scene.line(vec![Point(x, first.top), Point(x, bottom)], line);
             }
