@@ -15,11 +15,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .nth(1)
         .map(PathBuf::from)
         .ok_or("give a directory to write into")?;
-    let runs: [(&str, Write); 4] = [
+    let runs: [(&str, Write); 5] = [
         ("comparison", support::comparison),
         ("client-sweep", support::client_sweep),
         ("crowded", support::crowded),
         ("single", support::single),
+        ("three-groups", support::three_groups),
     ];
     for (name, write) in runs {
         let run = write(&folder.join(name));

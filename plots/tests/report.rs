@@ -10,7 +10,6 @@ use std::path::Path;
 use depbench_plots::{PlotError, Report, report};
 use results::stats::Analysis;
 use results::{RunDir, Validity};
-use serde_json::json;
 use support::*;
 
 fn draw(run: &RunDir) -> Result<Report, PlotError> {
@@ -107,26 +106,7 @@ fn a_comparison_is_drawn_whole() {
 #[test]
 fn three_groups_are_drawn_with_who_waits_for_whom() {
     let dir = tempfile::tempdir().unwrap();
-    let run = single(&dir.path().join("run"));
-    let trial = run.trials().unwrap().remove(0);
-    let (mut nodes, mut edges) = (Vec::new(), Vec::new());
-    for (group, first) in [("shard 1", 1), ("shard 2", 4), ("shard 3", 7)] {
-        let name = |member: u32| format!("s{}", first + member);
-        let edge = |from: String, to: String, needed: u32, total: u32, count: u32| {
-            json!({"group": group, "from": from, "to": to, "needed": needed, "total": total,
-                   "waits": [{"label": "replication", "on": "", "count": count, "seconds": 1.0, "longest": 0.1}]})
-        };
-        nodes.extend(
-            (0..3).map(|member| json!({"group": group, "name": name(member), "waits": []})),
-        );
-        edges.push(edge("c1".to_owned(), name(0), 1, 1, 90_000));
-        edges.extend((1..3).map(|member| edge(name(0), name(member), 2, 3, 12_345)));
-    }
-    edges.push(
-        json!({"group": "shard 2", "from": "s5", "to": "s6", "needed": 1, "total": 1, "waits": []}),
-    );
-    let graph = json!({"nodes": nodes, "edges": edges});
-    fs::write(trial.path().join("waits.json"), graph.to_string()).unwrap();
+    let run = three_groups(&dir.path().join("run"));
     let drawn = report(&run).unwrap();
     let figure = drawn.figures.iter().find(|path| {
         let name = path.file_name().unwrap().to_str().unwrap();

@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::{FRAC_PI_2, TAU};
 
-use results::table::thousands;
 use results::{WaitEdge, WaitGraph};
 
 use super::{Figure, WIDTH};
@@ -15,13 +14,13 @@ const ALONE: Stroke = Stroke::solid(Ink::Fault, 1.9);
 /// Enough others may answer instead.
 const QUORUM: Stroke = Stroke::solid(Ink::Series(3), 1.2);
 /// Groups side by side.
-const COLUMNS: usize = 3;
+const COLUMNS: usize = 2;
 /// Half of a node.
 const NODE: f64 = 13.0;
-/// Room for the names of edges around a group.
-const MARGIN: f64 = 46.0;
+/// Room for the names of edges beside a group, and above and below.
+const MARGIN: (f64, f64) = (44.0, 34.0);
 /// How far an edge bends away from the straight line, and each further one between the same two nodes.
-const BEND: f64 = 9.0;
+const BEND: f64 = 11.0;
 
 /// The slowness propagation graph: who has waited for whom, group by group. `None` without an edge.
 pub(crate) fn waits(graph: &WaitGraph, name: String, title: &str) -> Option<Figure> {
@@ -41,8 +40,8 @@ pub(crate) fn waits(graph: &WaitGraph, name: String, title: &str) -> Option<Figu
     let groups = groups(graph);
     let columns = groups.len().min(COLUMNS);
     let cell = WIDTH / columns as f64;
-    let radius = (cell / 2.0 - MARGIN).clamp(NODE, 90.0);
-    let height = 2.0 * (radius + MARGIN);
+    let radius = (cell / 2.0 - MARGIN.0).clamp(NODE, 80.0);
+    let height = 2.0 * (radius + MARGIN.1);
     for (number, (group, names)) in groups.iter().enumerate() {
         let column = number % columns;
         if number > 0 && column == 0 {
@@ -128,8 +127,6 @@ struct Curve {
     to: Point,
     /// The control point of the curve.
     over: Point,
-    /// To the right of its direction, of length one.
-    right: (f64, f64),
 }
 
 impl Curve {
@@ -140,7 +137,7 @@ impl Curve {
         let right = (-along.1, along.0);
         // Beside the middles of the nodes, so that both directions have room.
         let beside = |at: Point, ahead: f64| {
-            let aside = bend.min(NODE * 0.6);
+            let aside = bend.min(NODE * 0.35);
             let ahead = ahead * (NODE * NODE - aside * aside).sqrt();
             Point(
                 at.0 + along.0 * ahead + right.0 * aside,
@@ -155,7 +152,6 @@ impl Curve {
                 middle.0 + right.0 * bend * 1.6,
                 middle.1 + right.1 * bend * 1.6,
             ),
-            right,
         }
     }
 
@@ -173,35 +169,22 @@ impl Curve {
         let points = (0..=16).map(|step| self.at(f64::from(step) / 16.0));
         scene.line(points.collect(), stroke);
         self.arrow(scene, stroke.ink);
-        let middle = self.at(0.5);
         let hint = edge
             .waits
             .iter()
             .map(|wait| format!("{} {}", wait.label, wait.count));
-        let hint = format!(
-            "{} → {}: {}",
-            edge.from,
-            edge.to,
-            hint.collect::<Vec<_>>().join(", ")
+        let hint = hint.collect::<Vec<_>>().join(", ");
+        let hint = format!("{} → {}: {hint}", edge.from, edge.to);
+        scene.mark(self.at(0.64), Shape::Circle, stroke.ink, Some(hint));
+        let label = format!("{}/{} × {}", edge.needed, edge.total, short(edge.count()));
+        let (at, half) = (self.at(0.4), font::width(&label, SMALL) / 2.0 + 1.5);
+        let (from, to) = (
+            Point(at.0 - half, at.1 - 6.0),
+            Point(at.0 + half, at.1 + 6.0),
         );
-        scene.mark(middle, Shape::Circle, stroke.ink, Some(hint));
-        let label = format!(
-            "{}/{} ({})",
-            edge.needed,
-            edge.total,
-            thousands(edge.count() as f64)
-        );
-        // To the side that it bends to, so that it does not lie on the edge.
-        let anchor = match self.right.0 {
-            x if x > 0.3 => Anchor::Start,
-            x if x < -0.3 => Anchor::End,
-            _ => Anchor::Middle,
-        };
-        let place = Point(
-            middle.0 + 7.0 * self.right.0,
-            middle.1 + 11.0 * self.right.1 + 3.5,
-        );
-        scene.text(place, label, Style::new(SMALL, stroke.ink, anchor));
+        scene.rectangle(from, to, Ink::Paper, 0.85);
+        let style = Style::new(SMALL, stroke.ink, Anchor::Middle);
+        scene.text(Point(at.0, at.1 + 3.8), label, style);
     }
 
     fn arrow(&self, scene: &mut Scene, ink: Ink) {
@@ -211,5 +194,14 @@ impl Curve {
         let (dx, dy) = (6.5 * dx / length, 6.5 * dy / length);
         let side = |sign: f64| Point(tip.0 - dx - sign * 0.45 * dy, tip.1 - dy + sign * 0.45 * dx);
         scene.area(vec![tip, side(1.0), side(-1.0)], ink);
+    }
+}
+
+/// A count that takes little room.
+fn short(count: u64) -> String {
+    match count {
+        0..1_000 => count.to_string(),
+        1_000..1_000_000 => format!("{}k", count / 1_000),
+        _ => format!("{:.1}M", count as f64 / 1e6),
     }
 }

@@ -8,6 +8,7 @@ use results::{
     OpKind, Parameters, PhaseSpan, ProbeMoment, ProbeReading, Program, RunDir, SampleScope,
     TrialSetup, Validity,
 };
+use serde_json::json;
 use vocab::ids::{CellId, Phase, TrialId};
 use vocab::time::{Monotonic, TrialTime, Wall};
 use vocab::units::Span;
@@ -443,5 +444,28 @@ pub(crate) fn crowded(path: &Path) -> RunDir {
             }
         }
     }
+    run
+}
+
+/// The second figure of HotOS'21: three groups, their clients, and one wait on a single member.
+pub(crate) fn three_groups(path: &Path) -> RunDir {
+    let run = single(path);
+    let (mut nodes, mut edges) = (Vec::new(), Vec::new());
+    for (group, first) in [("shard 1", 1), ("shard 2", 4), ("shard 3", 7)] {
+        let name = |member: u32| format!("s{}", first + member);
+        let edge = |from: String, to: String, needed: u32, total: u32, count: u32| {
+            json!({"group": group, "from": from, "to": to, "needed": needed, "total": total,
+                   "waits": [{"label": "replication", "on": "", "count": count}]})
+        };
+        nodes.extend((0..3).map(|member| json!({"group": group, "name": name(member)})));
+        edges.push(edge("c1".to_owned(), name(0), 1, 1, 90_000));
+        edges.extend((1..3).map(|member| edge(name(0), name(member), 2, 3, 12_345)));
+    }
+    edges.push(
+        json!({"group": "shard 2", "from": "s5", "to": "s6", "needed": 1, "total": 1, "waits": []}),
+    );
+    let graph = json!({"nodes": nodes, "edges": edges}).to_string();
+    let trials = run.trials().expect("a synthetic run is written");
+    std::fs::write(trials[0].path().join("waits.json"), graph).expect("a synthetic run is written");
     run
 }

@@ -33,7 +33,8 @@ pub struct Config {
     /// How many bytes of the log are kept in memory as well as in the file; older entries are read back when a peer
     /// lacks them. Without a file everything is kept.
     pub log_memory: usize,
-    /// A snapshot is taken whenever the log has grown by so many bytes; the log is kept back to the snapshot before.
+    /// A snapshot is taken whenever the log has grown by so many bytes, or by the size of the snapshot before if that is
+    /// larger; the log is kept back to the snapshot before.
     pub snapshot_bytes: u64,
     /// The size of a file of the log; at least two of them take space on the disk.
     pub segment_bytes: u64,

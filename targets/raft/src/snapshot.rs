@@ -1,6 +1,6 @@
 //! Snapshots of the state machine, and the log that needs not go back further.
 //!
-//! When the log has grown by a given size since the last snapshot, the store is written down chunk by chunk while it goes
+//! When the log has grown by a given size since the last snapshot, and by as much as that is large, the store is written down chunk by chunk while it goes
 //! on changing, and the log is cut. It is cut at the snapshot *before*, so that a follower that lags a little still gets
 //! entries instead of the whole store. When the disk is full it is cut as far as possible.
 
@@ -32,7 +32,7 @@ impl Raft {
             self.wal
                 .durable()
                 .wait("log to compact", |_| {
-                    self.wal.durable_bytes() - written >= self.snapshot_bytes
+                    self.wal.durable_bytes() - written >= self.enough_for_a_snapshot()
                         && self.state.borrow().applied > before
                 })
                 .await;
@@ -48,6 +48,12 @@ impl Raft {
                 Err(error) => return self.wal.fail(error),
             }
         }
+    }
+
+    /// How much the log must have grown: at least as much as the snapshot before is large, so that a large store is not
+    /// written down all the time.
+    fn enough_for_a_snapshot(&self) -> u64 {
+        self.snapshot_bytes.max(self.snapshots.length())
     }
 
     /// Cuts the log as far as possible when it has filled the disk.

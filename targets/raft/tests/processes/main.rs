@@ -10,6 +10,7 @@
 mod chaos;
 mod client;
 mod group;
+mod idle;
 mod slow;
 
 use client::Client;

@@ -48,11 +48,13 @@ async fn read(reader: &SnapshotReader) -> Vec<Bytes> {
 
 async fn write_and_read(env: Env, durability: Durability) {
     let snapshots = Snapshots::open(&env, durability).await.unwrap();
-    assert_eq!(snapshots.latest(), None);
+    assert_eq!((snapshots.latest(), snapshots.length()), (None, 0));
     write(&snapshots, 10).await.unwrap();
     let first = snapshots.reader().unwrap();
     write(&snapshots, 20).await.unwrap();
     assert_eq!(snapshots.latest(), Some(meta(20)));
+    let content: usize = chunks(20).iter().map(Bytes::len).sum();
+    assert!(snapshots.length() > content as u64);
     assert_eq!(read(&snapshots.reader().unwrap()).await, chunks(20));
     // Whoever sends the old one can go on.
     assert_eq!(first.meta(), &meta(10));
@@ -71,6 +73,7 @@ fn the_latest_snapshot_is_the_current_one() {
         real::run(options.clone(), move |env| write_and_read(env, durability)).unwrap();
         let found = real::run(options, |env| async move {
             let snapshots = Snapshots::open(&env, durability).await.unwrap();
+            assert_eq!(snapshots.length() > 0, durability == Durability::Fsync);
             snapshots.latest()
         });
         let kept = (durability == Durability::Fsync).then(|| meta(20));

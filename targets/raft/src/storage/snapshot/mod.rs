@@ -62,6 +62,7 @@ pub struct Snapshots {
 struct Current {
     meta: SnapshotMeta,
     first_chunk: u64,
+    length: u64,
     content: Content,
 }
 
@@ -88,14 +89,20 @@ impl Snapshots {
         if let Some(disk) = &disk {
             for name in disk.list().wait("list snapshots").await? {
                 if name.starts_with(NAME) && name.ends_with(UNFINISHED) {
-                    disk.remove(&name).wait("remove snapshot").await?;
+                    match disk.remove(&name).wait("remove snapshot").await {
+                        // Whoever dropped it may be about to remove it as well.
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                        _ => {}
+                    }
                 } else if name == NAME {
                     let file = Rc::new(disk.open(NAME).wait("open snapshot").await?);
+                    let length = file.length_when_opened();
                     let content = Content::File(file);
                     let (meta, first_chunk) = reader::read_meta(&content).await?;
                     current = Some(Current {
                         meta,
                         first_chunk,
+                        length,
                         content,
                     });
                 }
@@ -113,6 +120,12 @@ impl Snapshots {
     /// What the current snapshot stands for, if there is one.
     pub fn latest(&self) -> Option<SnapshotMeta> {
         Some(self.current.borrow().as_ref()?.meta.clone())
+    }
+
+    /// How many bytes the current snapshot has; zero if there is none.
+    pub fn length(&self) -> u64 {
+        let current = self.current.borrow();
+        current.as_ref().map_or(0, |current| current.length)
     }
 
     /// The current snapshot, to be read. It stays readable when another one takes its place.

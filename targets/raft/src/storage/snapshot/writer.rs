@@ -91,6 +91,7 @@ impl SnapshotWriter {
         self.snapshots.current.replace(Some(Current {
             meta: self.meta.clone(),
             first_chunk: self.first_chunk,
+            length: self.end,
             content: self.content.clone(),
         }));
         Ok(())

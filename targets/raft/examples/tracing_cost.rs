@@ -1,0 +1,181 @@
+//! What tracing costs a leader of DepFast-Raft: its CPU time per request with recording and without, in paired windows.
+//!
+//! ```text
+//! cargo run --release -p depfast-raft --example tracing_cost -- 40
+//! ```
+//!
+//! measures 40 pairs of windows of half a second each. Three replicas keep their logs in memory, so that nothing of the
+//! time is the disk's; clients keep 64 writes in flight.
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the clients are threads outside the replicas' world"
+)]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use depfast::trace::Recording;
+use depfast::{Env, real};
+use depfast_raft::{Config, Durability, Member, ReplicaId, Timing, run};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const LEADER: ReplicaId = ReplicaId(1);
+const WINDOW: Duration = Duration::from_millis(500);
+const CLIENTS: u32 = 8;
+/// Writes that each client has in flight.
+const PIPELINE: u32 = 8;
+
+/// Writes that were answered.
+static ANSWERED: AtomicU64 = AtomicU64::new(0);
+
+fn config(id: ReplicaId, members: &BTreeMap<ReplicaId, Member>, directory: &Path) -> Config {
+    let patience = match id {
+        LEADER => Duration::from_millis(300),
+        // So the other one leads as long as it lives.
+        _ => Duration::from_secs(600),
+    };
+    Config {
+        durability: Durability::Memory,
+        timing: Timing::new(patience, Duration::from_millis(50)),
+        ..Config::new(id, members.clone(), directory.to_owned())
+    }
+}
+
+/// Writes as fast as it is answered.
+fn client(address: &str, number: u32) -> std::io::Result<()> {
+    let mut stream = loop {
+        match TcpStream::connect(address) {
+            Ok(stream) => break stream,
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    };
+    stream.set_nodelay(true)?;
+    let mut answers = [0; 5 * PIPELINE as usize];
+    for round in 0_u32.. {
+        let mut requests = Vec::new();
+        for place in 0..PIPELINE {
+            let key = (round.wrapping_mul(7919) + place * 104_729 + number) % 100_000;
+            write!(
+                requests,
+                "*3\r\n$3\r\nSET\r\n$8\r\nk{key:07}\r\n$16\r\nsixteen bytes ok\r\n"
+            )?;
+        }
+        stream.write_all(&requests)?;
+        stream.read_exact(&mut answers)?;
+        if answers.starts_with(b"+OK\r\n") {
+            ANSWERED.fetch_add(u64::from(PIPELINE), Ordering::Relaxed);
+        } else {
+            // There is no leader yet; what else was said is of no interest.
+            std::thread::sleep(Duration::from_millis(100));
+            return client(address, number);
+        }
+    }
+    Ok(())
+}
+
+/// The CPU time of one request, in microseconds.
+async fn measure(env: &Env, recording: Recording) -> f64 {
+    env.trace().set_recording(recording);
+    let (cpu, count) = (env.cpu_times().running, ANSWERED.load(Ordering::Relaxed));
+    env.timeout("window", WINDOW).await;
+    let spent = env.cpu_times().running.saturating_sub(cpu);
+    let answered = ANSWERED.load(Ordering::Relaxed) - count;
+    spent.as_secs_f64() * 1e6 / answered.max(1) as f64
+}
+
+async fn measure_pairs(env: &Env, pairs: usize) -> Vec<[f64; 2]> {
+    while ANSWERED.load(Ordering::Relaxed) < 100_000 {
+        env.timeout("warm-up", WINDOW).await;
+    }
+    let mut measured = Vec::new();
+    for pair in 0..pairs.max(1) {
+        // Which comes first changes, so that a trend favours neither.
+        let order = match pair % 2 {
+            0 => [Recording::Off, Recording::On],
+            _ => [Recording::On, Recording::Off],
+        };
+        let mut cost = [0.0; 2];
+        for recording in order {
+            cost[usize::from(recording == Recording::On)] = measure(env, recording).await;
+        }
+        measured.push(cost);
+    }
+    measured
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let pairs: usize = std::env::args()
+        .nth(1)
+        .map_or(Ok(20), |pairs| pairs.parse())?;
+    let directory = std::env::temp_dir();
+    // Held together, so that no two are the same.
+    let held: Vec<_> = (0..6)
+        .map(|_| TcpListener::bind("127.0.0.1:0"))
+        .collect::<Result<_, _>>()?;
+    let addresses = held.iter().map(TcpListener::local_addr);
+    let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+    drop(held);
+    let members: BTreeMap<_, _> = (1..)
+        .map(ReplicaId)
+        .zip(addresses.chunks(2))
+        .map(|(id, pair)| {
+            let [peer, client] = [0, 1].map(|place| pair[place].to_string());
+            (id, Member { peer, client })
+        })
+        .collect();
+    // Threads end with the process.
+    for id in members.keys().filter(|id| **id != LEADER) {
+        let config = config(*id, &members, &directory);
+        std::thread::spawn(move || {
+            let options = real::Options::new(&config.data_dir);
+            real::run(options, |env| run(env, config)).map(|served| served.is_ok())
+        });
+    }
+    for number in 0..CLIENTS {
+        let address = members[&LEADER].client.clone();
+        std::thread::spawn(move || client(&address, number));
+    }
+    let config = config(LEADER, &members, &directory);
+    let measured = real::run(real::Options::new(&directory), |env| async move {
+        let serving = env.clone();
+        env.spawn(async move {
+            if let Err(error) = run(serving, config).await {
+                eprintln!("{error}");
+                std::process::exit(1);
+            }
+        });
+        measure_pairs(&env, pairs).await
+    })?;
+    print(&measured);
+    Ok(())
+}
+
+fn print(measured: &[[f64; 2]]) {
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let [off, on] = [0, 1].map(|way| median(measured.iter().map(|cost| cost[way]).collect()));
+    let mut ratios: Vec<_> = measured.iter().map(|[off, on]| on / off).collect();
+    ratios.sort_by(f64::total_cmp);
+    let quartile = |part: usize| ratios[(ratios.len() - 1) * part / 4];
+    println!(
+        "CPU per request of the leader: {off:.2} us without tracing, {on:.2} us with (medians)"
+    );
+    println!(
+        "ratio {:.3}, quartiles {:.3} and {:.3}, {} pairs of windows of {WINDOW:?}, 3 replicas in memory, {CLIENTS} connections with {PIPELINE} writes in flight",
+        quartile(2),
+        quartile(1),
+        quartile(3),
+        ratios.len()
+    );
+}
