@@ -49,7 +49,7 @@ fn variables_become_fields() {
         servers:
           hosts: {'s[1:3]': {}}
           vars: {depbench_program_source: ./depbench, depbench_disk_device: /dev/vdb, depbench_disk_mount: /data}
-        clients: {hosts: {s3: {data_address: 192.168.0.3}, c1: {ansible_become: false}}}
+        clients: {hosts: {s3: {data_address: 192.168.0.3}, c1: {ansible_become: false, ansible_port: , depbench_program_source: }}}
 ",
         "inventory.yml",
     );

@@ -4,7 +4,7 @@ use vocab::problem::nearest;
 
 use super::groups::Groups;
 use crate::experiment::Diagnostic;
-use crate::experiment::document::{Entry, Key, Node, Scalar, Style, Value};
+use crate::experiment::document::{Entry, Key, Meaning, Node, Scalar, Style, Value};
 
 /// Groups, and the role that they give.
 const ROLES: [(&str, &str); 2] = [("servers", "server"), ("clients", "client")];
@@ -172,11 +172,14 @@ impl Machine<'_> {
         self.map(fields.into_iter().chain(self.fields(&OF_NODE)).collect())
     }
 
-    /// The value of the first of these variables that is set.
+    /// The value of the first of these variables that is set, and to something.
     fn get(&self, names: &[&str]) -> Option<&Entry> {
-        names
-            .iter()
-            .find_map(|name| self.variables.get(name).copied())
+        let something = |entry: &&Entry| match &entry.node.value {
+            Value::Scalar(scalar) => scalar.meaning() != Meaning::Nothing,
+            _ => true,
+        };
+        let set = names.iter().filter_map(|name| self.variables.get(name));
+        set.copied().find(something)
     }
 
     fn get_text(&self, name: &str) -> Option<&str> {
