@@ -75,17 +75,23 @@ impl Copilot {
                 }
                 Some(Err(_)) => {
                     drop(state);
+                    // A peer that is behind in the other log cannot help; another one may.
                     if !self.fetch_snapshot(peer).await {
-                        return;
+                        self.disbelieve(role, peer);
                     }
                 }
                 _ => {
-                    // Until it says so again, it is not believed to know more.
-                    let known = state.peers.entry(peer).or_default();
-                    known.committed[role] = Index::ZERO;
+                    drop(state);
+                    self.disbelieve(role, peer);
                 }
             }
         }
+    }
+
+    /// Until it says so again, a peer is not believed to know more.
+    fn disbelieve(&self, role: Role, peer: ReplicaId) {
+        let mut state = self.state.borrow_mut();
+        state.peers.entry(peer).or_default().committed[role] = Index::ZERO;
     }
 
     pub(crate) fn on_learn(&self, question: Learn, respond: Responder) {
