@@ -3,6 +3,7 @@ import time
 
 import redis
 from redis.cluster import RedisCluster
+from redis.exceptions import RedisClusterException
 
 port, protocol = map(int, sys.argv[1:])
 cluster = RedisCluster(host="127.0.0.1", port=port, protocol=protocol, decode_responses=True)
@@ -35,7 +36,7 @@ while True:
         assert cluster.set("after", "1")
         assert cluster.get("p42") == "42"
         break
-    except redis.RedisError:
+    except (redis.RedisError, RedisClusterException):
         if time.monotonic() > deadline:
             raise
         time.sleep(0.05)

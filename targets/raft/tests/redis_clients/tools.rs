@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::group::Group;
+use crate::group::{Group, pause};
 
 /// What a program prints; nothing if it is not installed.
 fn run(program: &str, args: &[&str]) -> Option<String> {
@@ -45,6 +45,29 @@ fn redis_cli_follows_to_the_leader() {
     let address = format!("127.0.0.1:{port}");
     let report = run("redis-cli", &["--cluster", "check", &address]).unwrap();
     assert!(report.contains("All 16384 slots covered"), "{report}");
+}
+
+#[test]
+fn without_a_leader_the_cluster_is_down_but_still_there() {
+    let mut group = Group::start(3);
+    let leader = group.leader();
+    let [one, other] = [(leader + 1) % 3, (leader + 2) % 3];
+    group.kill(leader);
+    group.kill(one);
+    let port = port(group.client_address(other)).to_owned();
+    let ask = |words: &[&str]| run("redis-cli", &[&["-p", &port], words].concat());
+    let is_down = || ask(&["SET", "k", "v"]).map(|answer| answer.contains("CLUSTERDOWN"));
+    // Until it notices, it names the leader it knew.
+    while let Some(false) = is_down() {
+        pause();
+    }
+    let Some(slots) = ask(&["CLUSTER", "SLOTS"]) else {
+        return;
+    };
+    assert!(slots.starts_with("0\n16383\n127.0.0.1\n"), "{slots}");
+    assert_eq!(slots.lines().nth(3), Some(port.as_str()), "{slots}");
+    let info = ask(&["CLUSTER", "INFO"]).unwrap();
+    assert!(info.contains("cluster_state:fail"), "{info}");
 }
 
 #[test]

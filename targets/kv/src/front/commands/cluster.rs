@@ -44,8 +44,11 @@ struct Place {
 
 struct Group {
     status: Status,
-    /// The member that orders changes, if one is known.
-    master: Option<NodeId>,
+    /// Whether the member that orders changes is known.
+    is_led: bool,
+    /// That member. Without it the member that is asked stands for it: libraries give a cluster up if nobody has its
+    /// slots, while all of them know `-CLUSTERDOWN`, and try again.
+    master: NodeId,
     /// The master first.
     places: Vec<Place>,
 }
@@ -53,7 +56,8 @@ struct Group {
 impl Group {
     fn of(front: &Front) -> Self {
         let status = front.replica.status();
-        let master = front.replica.pilots()[0].or(status.leader);
+        let leader = front.replica.pilots()[0].or(status.leader);
+        let master = leader.unwrap_or(status.id);
         let mut places: Vec<_> = front
             .members()
             .into_iter()
@@ -66,16 +70,17 @@ impl Group {
                 })
             })
             .collect();
-        places.sort_by_key(|place| (Some(place.id) != master, place.id));
+        places.sort_by_key(|place| (place.id != master, place.id));
         Self {
             status,
+            is_led: leader.is_some(),
             master,
             places,
         }
     }
 
     fn role(&self, id: NodeId) -> &'static str {
-        if Some(id) == self.master {
+        if id == self.master {
             "master"
         } else {
             "replica"
@@ -83,9 +88,6 @@ impl Group {
     }
 
     fn slots(&self, out: &mut BytesMut) {
-        if self.master.is_none() {
-            return encode::array(out, 0);
-        }
         encode::array(out, 1);
         encode::array(out, 2 + self.places.len());
         encode::integer(out, 0);
@@ -103,13 +105,9 @@ impl Group {
         encode::array(out, 1);
         encode::map(out, 2, protocol);
         encode::bulk(out, b"slots");
-        if self.master.is_some() {
-            encode::array(out, 2);
-            encode::integer(out, 0);
-            encode::integer(out, i64::from(SLOTS) - 1);
-        } else {
-            encode::array(out, 0);
-        }
+        encode::array(out, 2);
+        encode::integer(out, 0);
+        encode::integer(out, i64::from(SLOTS) - 1);
         encode::bulk(out, b"nodes");
         encode::array(out, self.places.len());
         for place in &self.places {
@@ -139,10 +137,10 @@ impl Group {
         let mut text = String::new();
         for Place { id, host, port } in &self.places {
             let myself = if *id == self.status.id { "myself," } else { "" };
-            let (role, master) = match self.master {
-                Some(master) if master == *id => ("master", "-".to_owned()),
-                Some(master) => ("slave", name(master)),
-                None => ("slave", "-".to_owned()),
+            let (role, master) = if *id == self.master {
+                ("master", "-".to_owned())
+            } else {
+                ("slave", name(self.master))
             };
             let mut line = |name: String, flags: &str, slots: &str| {
                 writeln!(
@@ -163,9 +161,10 @@ impl Group {
     }
 
     fn info(&self) -> String {
-        let (state, slots) = match self.master {
-            Some(_) => ("ok", SLOTS),
-            None => ("fail", 0),
+        let (state, slots) = if self.is_led {
+            ("ok", SLOTS)
+        } else {
+            ("fail", 0)
         };
         format!(
             "cluster_state:{state}\r\ncluster_slots_assigned:{slots}\r\ncluster_slots_ok:{slots}\r\n\
