@@ -78,6 +78,9 @@ pub(crate) enum SendError {
 pub(crate) trait Inbox {
     fn deliver(&self, from: NodeId, frame: Bytes);
     fn disconnected(&self, peer: NodeId);
+
+    /// The node is gone, and what it awaited from others with it. Nothing of it runs any more.
+    fn closed(&self);
 }
 
 /// A node's view of the world. Clones are handles to the same environment.

@@ -247,4 +247,10 @@ impl Inbox for Inner {
             call.complete(Err(RpcError::Disconnected));
         }
     }
+
+    fn closed(&self) {
+        // Service and observers of answers hold what holds this.
+        let gone = (self.service.take(), self.pending.take());
+        drop(gone);
+    }
 }

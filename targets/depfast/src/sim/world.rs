@@ -116,7 +116,9 @@ impl World {
             )
         };
         self.executor.kill(Some(node));
-        drop(inbox);
+        if let Some(inbox) = inbox {
+            inbox.closed();
+        }
         for pipe in pipes.iter().filter_map(Weak::upgrade) {
             pipe.reset();
         }
@@ -189,9 +191,11 @@ impl World {
     pub(super) fn shut_down(&self) {
         self.executor.kill(None);
         let inboxes: Vec<_> = (self.nodes.borrow_mut().values_mut())
-            .map(|node| node.inbox.take())
+            .filter_map(|node| node.inbox.take())
             .collect();
-        drop(inboxes);
+        for inbox in inboxes {
+            inbox.closed();
+        }
         self.listeners.take();
         self.timers.clear();
         let forgotten = self.actions.take();

@@ -332,3 +332,20 @@ fn a_read_that_asks_nobody_is_caught() {
         assert!(violation.starts_with("not linearizable"), "{violation}");
     }
 }
+
+/// Long rows of seeds need the memory of one.
+#[test]
+fn nothing_outlives_its_system() {
+    for seed in 0..8 {
+        let sim = Sim::new(seed);
+        let cluster = Cluster::start(&sim, Setup::varied(seed));
+        sim.run_for(Duration::from_secs(3));
+        let replicas: Vec<_> = (cluster.running().iter())
+            .map(|(_, raft)| Rc::downgrade(raft))
+            .collect();
+        assert!(!replicas.is_empty());
+        drop((cluster, sim));
+        let alive = replicas.iter().filter(|raft| raft.strong_count() > 0);
+        assert_eq!(alive.count(), 0, "of seed {seed}");
+    }
+}
