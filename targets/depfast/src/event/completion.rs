@@ -69,6 +69,12 @@ impl<T> Completion<T> {
         }
     }
 
+    /// The result will never come, and whoever awaits it is gone as well.
+    pub(crate) fn forget(&self) {
+        let gone = self.0.replace(State::Taken);
+        drop(gone);
+    }
+
     /// Shows the result to `watcher`, and leaves it to whom it is for.
     pub(crate) fn watch(&self, watcher: impl FnOnce(&T) + 'static) {
         let done = {

@@ -250,7 +250,10 @@ impl Inbox for Inner {
 
     fn closed(&self) {
         // Service and observers of answers hold what holds this.
-        let gone = (self.service.take(), self.pending.take());
-        drop(gone);
+        let (service, calls) = (self.service.take(), self.pending.borrow_mut().drain_all());
+        for call in calls {
+            call.forget();
+        }
+        drop(service);
     }
 }

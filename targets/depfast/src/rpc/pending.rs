@@ -67,6 +67,12 @@ impl Pending {
         let calls = self.calls.remove(&peer).unwrap_or_default();
         calls.into_values().map(|call| call.completion).collect()
     }
+
+    /// All calls to all peers.
+    pub(super) fn drain_all(&mut self) -> Vec<Completion<RpcResult>> {
+        let calls = std::mem::take(&mut self.calls).into_values().flatten();
+        calls.map(|(_, call)| call.completion).collect()
+    }
 }
 
 #[cfg(test)]

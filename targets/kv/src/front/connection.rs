@@ -163,7 +163,7 @@ impl Connection {
         let turn = self.issued.get();
         self.issued.set(turn + 1);
         Ticket {
-            connection: Rc::clone(self),
+            connection: Rc::downgrade(self),
             turn,
             slot: resp::slot(key),
             protocol: self.protocol.get(),

@@ -1,6 +1,6 @@
 //! The claim of one request to its answer.
 
-use std::rc::Rc;
+use std::rc::Weak;
 
 use bytes::BytesMut;
 use resp::{Protocol, encode};
@@ -11,7 +11,8 @@ use crate::replica::Refusal;
 /// A request's claim to exactly one answer, in its turn.
 #[must_use = "a request that is never answered blocks its connection"]
 pub struct Ticket {
-    pub(super) connection: Rc<Connection>,
+    /// Its own coroutine keeps it until every ticket is answered. The replica, which the connection holds, holds tickets.
+    pub(super) connection: Weak<Connection>,
     pub(super) turn: u64,
     /// Of its first key.
     pub(super) slot: u16,
@@ -34,13 +35,14 @@ impl Ticket {
 
     /// Has `write` append the answer as that protocol has it.
     pub(super) fn answer_as(self, write: impl FnOnce(&mut BytesMut, Protocol)) {
-        let protocol = self.protocol;
-        Connection::answer(&self.connection, self.turn, |out| write(out, protocol));
+        if let Some(connection) = self.connection.upgrade() {
+            Connection::answer(&connection, self.turn, |out| write(out, self.protocol));
+        }
     }
 
     /// Whether everything that was asked before on its connection is answered.
     pub fn is_next(&self) -> bool {
-        self.connection.turn() == self.turn
+        (self.connection.upgrade()).is_none_or(|connection| connection.turn() == self.turn)
     }
 
     /// Answers that it was done.
@@ -51,10 +53,12 @@ impl Ticket {
     /// Answers with an error that says what the client can do.
     pub fn refuse(self, refusal: Refusal) {
         let slot = self.slot;
-        let connection = Rc::clone(&self.connection);
+        let connection = self.connection.clone();
         self.answer(|out| match refusal {
             Refusal::NotLeader(leader) => {
-                match leader.and_then(|leader| connection.front().address(leader)) {
+                let connection = connection.upgrade();
+                let front = connection.as_ref().map(|connection| connection.front());
+                match leader.and_then(|leader| front?.address(leader)) {
                     Some(address) => encode::error(out, &format!("MOVED {slot} {address}")),
                     None => encode::error(out, "CLUSTERDOWN no leader is known at present"),
                 }

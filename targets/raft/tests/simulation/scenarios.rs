@@ -339,6 +339,17 @@ fn nothing_outlives_its_system() {
     for seed in 0..8 {
         let sim = Sim::new(seed);
         let cluster = Cluster::start(&sim, Setup::varied(seed));
+        for number in 1..=3 {
+            let client = Client {
+                number,
+                cluster: cluster.clone(),
+                env: sim.env(),
+                rng: sim.rng(),
+                history: History::default(),
+                keys: 3,
+            };
+            sim.env().spawn(client.run());
+        }
         sim.run_for(Duration::from_secs(3));
         let replicas: Vec<_> = (cluster.running().iter())
             .map(|(_, raft)| Rc::downgrade(raft))
