@@ -38,14 +38,18 @@ const PIPELINE: u32 = 8;
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
 
 fn config(id: ReplicaId, members: &BTreeMap<ReplicaId, Member>, directory: &Path) -> Config {
-    let patience = match id {
-        LEADER => Duration::from_millis(300),
-        // So the other one leads as long as it lives.
-        _ => Duration::from_secs(600),
+    let timing = Timing::new(Duration::from_millis(300), Duration::from_millis(50));
+    let longest = match id {
+        LEADER => timing.election_timeout.end,
+        // It votes soon, but hardly ever stands itself.
+        _ => Duration::from_secs(3600),
     };
     Config {
         durability: Durability::Memory,
-        timing: Timing::new(patience, Duration::from_millis(50)),
+        timing: Timing {
+            election_timeout: timing.election_timeout.start..longest,
+            ..timing
+        },
         ..Config::new(id, members.clone(), directory.to_owned())
     }
 }
