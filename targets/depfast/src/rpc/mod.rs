@@ -62,7 +62,7 @@ impl Rpc {
             me: endpoint.me,
             transport: RefCell::new(None),
             peers: RefCell::new(endpoint.peers.clone()),
-            pending: RefCell::default(),
+            pending: RefCell::new(Pending::of_life(env.random_u64())),
             service: RefCell::new(None),
         });
         let inbox: Rc<dyn Inbox> = Rc::<Inner>::clone(&inner);

@@ -21,6 +21,15 @@ pub(super) struct Unanswered {
 }
 
 impl Pending {
+    /// Numbers calls from a number that no earlier life of the node began near: an answer that a peer owed that life would
+    /// else be taken for one to a call of this life.
+    pub(super) fn of_life(random: u64) -> Self {
+        Self {
+            last_id: random >> 1,
+            calls: BTreeMap::new(),
+        }
+    }
+
     /// Opens a call; also returns the one that has to be given up for it.
     pub(super) fn open(&mut self, peer: NodeId) -> (u64, Completion<RpcResult>, Option<u64>) {
         self.last_id += 1;
