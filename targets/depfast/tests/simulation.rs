@@ -266,3 +266,46 @@ fn read_failed(log: &Log) -> bool {
         .last()
         .is_some_and(|line| line.starts_with("Err"))
 }
+
+/// Answers every call with its body, after a while.
+struct LateEcho(Env);
+
+impl Service for LateEcho {
+    fn handle(&self, _from: NodeId, _method: u8, body: Bytes, respond: Responder) {
+        let env = self.0.clone();
+        self.0.spawn(async move {
+            env.timeout("late", Duration::from_millis(100)).await;
+            respond.send(vec![body]);
+        });
+    }
+}
+
+#[test]
+fn an_answer_owed_to_an_earlier_life_is_not_taken() {
+    let sim = Sim::new(1);
+    sim.start(NodeId(2), |env| async move {
+        let member = join(&env, 2, &[1]).await;
+        member.serve(Rc::new(LateEcho(env.clone())));
+        env.terminated().await;
+    });
+    let log = Log::default();
+    for question in ["of the first life", "of the second life"] {
+        let noted = Rc::clone(&log);
+        sim.start(NodeId(1), move |env| async move {
+            let rpc = join(&env, 1, &[2]).await;
+            let call = rpc.call(NodeId(2), 1, vec![Bytes::from(question)]);
+            call.observe(move |result| {
+                let answer = result.unwrap();
+                let answer = String::from_utf8_lossy(&answer).into_owned();
+                noted.borrow_mut().push(answer);
+            });
+            env.terminated().await;
+        });
+        sim.run_for(Duration::from_millis(20));
+        if question == "of the first life" {
+            sim.crash(NodeId(1));
+        }
+    }
+    sim.run_for(SECOND);
+    assert_eq!(*log.borrow(), ["of the second life"]);
+}
