@@ -77,7 +77,7 @@ pub struct Tolerances {
 pub struct System {
     /// Its name.
     pub name: String,
-    /// What it does at most, per second.
+    /// What it does at most of what is offered at a rate, per second.
     pub peak: f64,
     /// What was offered, per second.
     pub offered: f64,
@@ -102,24 +102,24 @@ pub fn measure(settings: &Settings, program: &Path) -> Result<Tolerances, RunErr
     let (faults, left_out) = possible(settings)?;
     let mut systems = Vec::new();
     for target in &settings.targets {
-        let peak_dir = settings.out.join(format!("{target}-peak"));
-        let peak = run_experiment(&settings.peak_file(target), &peak_dir, program)?;
-        let peak = peak
-            .cells
-            .iter()
-            .filter_map(|cell| Some(cell.phase(Phase::Baseline)?.rps.median))
-            .fold(0.0, f64::max);
-        if peak <= 0.0 {
-            let page = peak_dir.join("report.html");
-            return Err(RunError::Incomparable { page });
-        }
+        let dir = |what: &str| settings.out.join(format!("{target}-{what}"));
+        let closed = throughput(&settings.peak_file(target), &dir("closed"), program)?;
+        // A closed loop batches by itself; arrivals of their own time do not, and cost more.
+        let overload = settings.overload_file(target, closed);
+        let peak = throughput(&overload, &dir("open"), program)?;
         let offered = (peak * OFFERED).floor().max(1.0);
         let mut lines = Vec::new();
         if !faults.is_empty() {
             let dir = settings.out.join(target);
-            let file = settings.file(target, offered, &faults);
+            let spelt: Vec<String> = faults.iter().map(spelt).collect();
+            let file = settings.file(target, offered, &spelt);
             let analysis = run_experiment(&file, &dir, program)?;
-            lines = analysis.cells.iter().map(line).collect();
+            lines = analysis
+                .cells
+                .iter()
+                .zip(&faults)
+                .map(|(cell, fault)| Line::of(cell, fault))
+                .collect();
         }
         systems.push(System {
             name: target.clone(),
@@ -135,23 +135,37 @@ pub fn measure(settings: &Settings, program: &Path) -> Result<Tolerances, RunErr
     })
 }
 
-fn line(cell: &CellAnalysis) -> Line {
-    let fault = cell.parameters.values().next();
-    let fault = fault.and_then(|value| value.as_str()).unwrap_or_default();
-    let reasons = cell.invalid_by_reason();
-    let ratios = match (cell.tolerance, reasons.first()) {
-        (Some(tolerance), _) => Ok((tolerance.rps, tolerance.p99)),
-        (None, Some((_, reason))) => Err(reason.clone()),
-        (None, None) => Err("no window was measured".to_owned()),
-    };
-    Line {
-        fault: fault.to_owned(),
-        ratios,
+/// The highest throughput of an experiment without faults, per second.
+fn throughput(file: &str, dir: &Path, program: &Path) -> Result<f64, RunError> {
+    let analysis = run_experiment(file, dir, program)?;
+    let cells = analysis.cells.iter();
+    let highest = cells
+        .filter_map(|cell| Some(cell.phase(Phase::Baseline)?.rps.median))
+        .fold(0.0, f64::max);
+    if highest <= 0.0 {
+        let page = dir.join("report.html");
+        return Err(RunError::Incomparable { page });
+    }
+    Ok(highest)
+}
+
+impl Line {
+    fn of(cell: &CellAnalysis, fault: &FaultType) -> Line {
+        let reasons = cell.invalid_by_reason();
+        let ratios = match (cell.tolerance, reasons.first()) {
+            (Some(tolerance), _) => Ok((tolerance.rps, tolerance.p99)),
+            (None, Some((_, reason))) => Err(reason.clone()),
+            (None, None) => Err("no window was measured".to_owned()),
+        };
+        Line {
+            fault: fault.to_string(),
+            ratios,
+        }
     }
 }
 
-/// Those that a cluster of this machine can inject, as files spell them; and why not the others.
-fn possible(settings: &Settings) -> Result<(Vec<String>, Vec<String>), RunError> {
+/// Those that a cluster of this machine can inject, and why not the others.
+fn possible(settings: &Settings) -> Result<(Vec<FaultType>, Vec<String>), RunError> {
     let asked: Vec<FaultType> = match settings.faults.as_slice() {
         [] => of_the_papers(),
         asked => asked.to_vec(),
@@ -172,7 +186,7 @@ fn possible(settings: &Settings) -> Result<(Vec<String>, Vec<String>), RunError>
     let (mut can, mut cannot) = (Vec::new(), Vec::new());
     for kind in asked {
         match available(&kind, &facts, wiring) {
-            Availability::Yes { .. } => can.push(spelt(&kind)),
+            Availability::Yes { .. } => can.push(kind),
             no @ Availability::No { .. } => cannot.push(format!("{kind}: {no}")),
         }
     }
@@ -211,6 +225,19 @@ impl Settings {
              phases: {{warmup: 3s, baseline: 5s}}\n\
              sweep: {{workload.clients: [64, 256]}}\n",
             self.cluster()
+        )
+    }
+
+    /// More than the system carries: what it does of that is the most it can do at a rate.
+    fn overload_file(&self, target: &str, rate: f64) -> String {
+        format!(
+            "name: tolerance-overload\n\
+             cluster: {}\n\
+             targets: [{{{target}: {{}}}}]\n\
+             workload: {{clients: 256, connections: 16, mode: {{open: {{rate: {}/s, arrivals: poisson}}}}}}\n\
+             phases: {{warmup: 3s, baseline: 5s}}\n",
+            self.cluster(),
+            rate.floor().max(1.0)
         )
     }
 
@@ -320,6 +347,8 @@ mod tests {
                 window: Span::seconds(5),
                 out: PathBuf::new(),
             };
+            let overload = settings.overload_file(target, 200_000.5);
+            experiment::from_text("(overload)", overload).unwrap_or_else(|error| panic!("{error}"));
             for faults in [&faults[..1], &faults[..]] {
                 let text = settings.file(target, 5000.0, faults);
                 let experiment = experiment::from_text("(tolerance)", text)
