@@ -87,7 +87,10 @@ faults:
     let figure = fs::read_dir(lab.out().join("figures"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .find(|path| path.to_string_lossy().ends_with("1.svg"))
+        .find(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.starts_with("timeline-") && name.ends_with(".svg")
+        })
         .unwrap();
     assert!(
         fs::read_to_string(figure)
