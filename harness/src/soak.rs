@@ -110,7 +110,7 @@ pub fn soak(settings: &Settings, mut told: impl FnMut(&Round)) -> io::Result<Tal
         tally.rounds.push(round);
     }
     drop(stranger);
-    home.remove()?;
+    home.remove().map_err(io::Error::other)?;
     Ok(tally)
 }
 

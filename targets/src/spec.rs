@@ -1,5 +1,4 @@
 use std::fmt;
-use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,18 +84,6 @@ pub enum Durability {
     Fsync,
     /// In the memory of a quorum, as in the DepFast papers.
     Memory,
-}
-
-impl FromStr for Durability {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Durability, String> {
-        match text {
-            "fsync" => Ok(Durability::Fsync),
-            "memory" => Ok(Durability::Memory),
-            _ => Err("expected fsync or memory".to_owned()),
-        }
-    }
 }
 
 impl fmt::Display for Durability {

@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use faults::FaultType;
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
 use targets::{Durability, TargetSpec};
 use vocab::ids::Role;
 use vocab::problem::{FieldPath, Problem};
@@ -51,7 +53,7 @@ struct Targets {
     #[arg(long, default_value = "3")]
     servers: NonZeroU32,
     /// What an acknowledged write has survived: `fsync` (on disk on a quorum) or `memory` (of a quorum).
-    #[arg(long, default_value = "fsync")]
+    #[arg(long, default_value = "fsync", value_parser = durability)]
     durability: Durability,
     /// Lets servers and load use every CPU.
     #[arg(long)]
@@ -199,6 +201,11 @@ impl Tolerance {
         };
         Ok(bench::tolerance::measure(&settings, &run::this_program()?)?)
     }
+}
+
+/// As the experiment file spells it.
+fn durability(text: &str) -> Result<Durability, serde::de::value::Error> {
+    Durability::deserialize(text.into_deserializer())
 }
 
 /// The system of that name, with writes as durable as asked.

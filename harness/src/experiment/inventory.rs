@@ -4,9 +4,11 @@
 //! the results, know nodes only.
 //!
 //! - [`groups`]: which hosts there are, in which groups, with which variables;
+//! - [`cluster`]: what groups and hosts mean for a cluster;
 //! - [`machine`]: what the variables of a host mean for a node;
 //! - [`elsewhere`]: variables in files beside the inventory, which are not read.
 
+mod cluster;
 mod elsewhere;
 mod groups;
 mod machine;
@@ -165,7 +167,7 @@ fn machines(source: &Source, path: &Path) -> Result<Vec<Entry>, Vec<Diagnostic>>
     problems.extend(elsewhere::variables(path, root.place));
     let ssh = Node {
         place: root.place,
-        value: Value::Map(machine::cluster(&groups, &root, &mut problems)),
+        value: Value::Map(cluster::fields(&groups, &root, &mut problems)),
     };
     if problems.is_empty() {
         match read::<SshSpec>(&ssh) {

@@ -30,9 +30,9 @@ impl Home {
         &self.path
     }
 
-    /// Removes it, empty as it should be or not.
-    pub(super) fn remove(self) -> io::Result<()> {
-        fs::remove_dir_all(&self.path)
+    /// Removes it, unless something there could not be undone: `heal` tries that again.
+    pub(super) fn remove(self) -> Result<(), JournalError> {
+        heal_and_remove(&self.path).map(drop)
     }
 }
 
@@ -50,14 +50,18 @@ pub fn heal_abandoned(state: &StateDir) -> Result<Vec<Report>, JournalError> {
         let Ok(Some(_lock)) = lock(&home) else {
             continue;
         };
-        let report = journal::heal(&home.join("journal"))?;
-        if report.is_complete() && report.live.is_empty() {
-            // One that cannot be removed holds nothing up; the next heal tries again.
-            let _stays = fs::remove_dir_all(&home);
-        }
-        reports.push(report);
+        reports.push(heal_and_remove(&home)?);
     }
     Ok(reports)
+}
+
+fn heal_and_remove(home: &Path) -> Result<Report, JournalError> {
+    let report = journal::heal(&home.join("journal"))?;
+    if report.is_complete() && report.live.is_empty() {
+        // One that cannot be removed holds nothing up; the next heal tries again.
+        let _stays = fs::remove_dir_all(home);
+    }
+    Ok(report)
 }
 
 fn below(state: &StateDir) -> PathBuf {

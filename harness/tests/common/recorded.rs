@@ -4,13 +4,14 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use history::{Budget, Input, Operation, Output, Verdict, check};
 use vocab::ids::Phase;
 use vocab::time::Monotonic;
 use vocab::units::{Share, Span};
 use workloads::report::{LoadTotals, NoticeKind};
-use workloads::{DriverKind, Keys, LoadError, LoadJob, LoadReport, PhaseCut, Workload};
+use workloads::{DriverKind, Keys, LoadError, LoadJob, LoadReport, PhaseCut, ReadBack, Workload};
 
 /// All of them are watched.
 pub const KEYS: u32 = 50;
@@ -78,6 +79,23 @@ impl Recorded {
             .filter(|one| matches!(one.input, Input::Write(_)) && one.output == Output::Ok)
             .filter(|one| one.invoked.nanos() >= since)
             .count()
+    }
+
+    /// Reads every key once more, each of which was written, and adds that to the operations.
+    pub fn read_back(&mut self, driver: DriverKind, servers: &[SocketAddr], patience: Duration) {
+        let kept = workloads::read_back(ReadBack {
+            driver,
+            servers,
+            sample_keys: KEYS,
+            start: self.start,
+            patience,
+        });
+        let kept = kept.unwrap();
+        assert!(
+            kept.iter().all(|read| read.output != Output::Value(None)),
+            "every key was written: {kept:?}"
+        );
+        self.operations.extend(kept);
     }
 
     pub fn assert_linearizable(&self) {

@@ -7,6 +7,8 @@
 //! measures 40 pairs of windows of half a second each. The load is the worst for tracing: a request does nothing but wait for
 //! a quorum of three, and nothing is batched.
 
+mod paired;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -15,11 +17,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use depfast::trace::Recording;
 use depfast::{Endpoint, Env, NodeId, QuorumEvent, Responder, Rpc, Service, Verdict, real};
 
 const LEADER: NodeId = NodeId(1);
-const WINDOW: Duration = Duration::from_millis(500);
 const CLIENTS: usize = 64;
 
 /// Takes calls and says no more than that.
@@ -57,24 +57,8 @@ async fn client(env: Env, rpc: Rpc, requests: Rc<Cell<u64>>) {
     }
 }
 
-/// The CPU time of one request, in microseconds.
-async fn measure(env: &Env, requests: &Cell<u64>, recording: Recording) -> f64 {
-    env.trace().set_recording(recording);
-    let (cpu, count) = (env.cpu_times().running, requests.get());
-    env.timeout("window", WINDOW).await;
-    let spent = env.cpu_times().running.saturating_sub(cpu);
-    spent.as_secs_f64() * 1e6 / (requests.get() - count).max(1) as f64
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
-    let pairs: usize = std::env::args()
-        .nth(1)
-        .map_or(Ok(20), |pairs| pairs.parse())?;
+    let pairs = paired::asked()?;
     let mut addresses = BTreeMap::new();
     for id in 1..=3 {
         let free = TcpListener::bind("127.0.0.1:0")?;
@@ -102,37 +86,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         for _ in 0..CLIENTS {
             env.spawn(client(env.clone(), rpc.clone(), Rc::clone(&requests)));
         }
-        env.timeout("warm-up", WINDOW).await;
-        let mut measured = Vec::new();
-        for pair in 0..pairs.max(1) {
-            // Which comes first changes, so that a trend favours neither.
-            let order = match pair % 2 {
-                0 => [Recording::Off, Recording::On],
-                _ => [Recording::On, Recording::Off],
-            };
-            let mut cost = [0.0; 2];
-            for recording in order {
-                cost[usize::from(recording == Recording::On)] =
-                    measure(&env, &requests, recording).await;
-            }
-            measured.push(cost);
-        }
-        measured
+        env.timeout("warm-up", paired::WINDOW).await;
+        paired::measure(&env, pairs, || requests.get()).await
     })?;
-    let off = median(measured.iter().map(|[off, _]| *off).collect());
-    let on = median(measured.iter().map(|[_, on]| *on).collect());
-    let mut ratios: Vec<_> = measured.iter().map(|[off, on]| on / off).collect();
-    ratios.sort_by(f64::total_cmp);
-    let quartile = |part: usize| ratios[(ratios.len() - 1) * part / 4];
-    println!(
-        "CPU per request of the leader: {off:.2} us without tracing, {on:.2} us with (medians)"
-    );
-    println!(
-        "ratio {:.3}, quartiles {:.3} and {:.3}, {} pairs of windows of {WINDOW:?}, {CLIENTS} clients, 3 members on one machine",
-        quartile(2),
-        quartile(1),
-        quartile(3),
-        ratios.len()
+    paired::print(
+        &measured,
+        &format!("{CLIENTS} clients, 3 members on one machine"),
     );
     Ok(())
 }

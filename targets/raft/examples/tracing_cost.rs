@@ -13,6 +13,9 @@
     reason = "the clients are threads outside the replicas' world"
 )]
 
+#[path = "../../depfast/examples/paired/mod.rs"]
+mod paired;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{Read, Write};
@@ -21,15 +24,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use depfast::trace::Recording;
-use depfast::{Env, real};
+use depfast::real;
 use depfast_raft::{Config, Durability, Member, ReplicaId, Timing, run};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const LEADER: ReplicaId = ReplicaId(1);
-const WINDOW: Duration = Duration::from_millis(500);
 const CLIENTS: u32 = 8;
 /// Writes that each client has in flight.
 const PIPELINE: u32 = 8;
@@ -86,40 +87,8 @@ fn client(address: &str, number: u32) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The CPU time of one request, in microseconds.
-async fn measure(env: &Env, recording: Recording) -> f64 {
-    env.trace().set_recording(recording);
-    let (cpu, count) = (env.cpu_times().running, ANSWERED.load(Ordering::Relaxed));
-    env.timeout("window", WINDOW).await;
-    let spent = env.cpu_times().running.saturating_sub(cpu);
-    let answered = ANSWERED.load(Ordering::Relaxed) - count;
-    spent.as_secs_f64() * 1e6 / answered.max(1) as f64
-}
-
-async fn measure_pairs(env: &Env, pairs: usize) -> Vec<[f64; 2]> {
-    while ANSWERED.load(Ordering::Relaxed) < 100_000 {
-        env.timeout("warm-up", WINDOW).await;
-    }
-    let mut measured = Vec::new();
-    for pair in 0..pairs.max(1) {
-        // Which comes first changes, so that a trend favours neither.
-        let order = match pair % 2 {
-            0 => [Recording::Off, Recording::On],
-            _ => [Recording::On, Recording::Off],
-        };
-        let mut cost = [0.0; 2];
-        for recording in order {
-            cost[usize::from(recording == Recording::On)] = measure(env, recording).await;
-        }
-        measured.push(cost);
-    }
-    measured
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
-    let pairs: usize = std::env::args()
-        .nth(1)
-        .map_or(Ok(20), |pairs| pairs.parse())?;
+    let pairs = paired::asked()?;
     let directory = std::env::temp_dir();
     // Held together, so that no two are the same.
     let held: Vec<_> = (0..6)
@@ -157,29 +126,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                 std::process::exit(1);
             }
         });
-        measure_pairs(&env, pairs).await
+        let answered = || ANSWERED.load(Ordering::Relaxed);
+        while answered() < 100_000 {
+            env.timeout("warm-up", paired::WINDOW).await;
+        }
+        paired::measure(&env, pairs, answered).await
     })?;
-    print(&measured);
+    let load =
+        format!("3 replicas in memory, {CLIENTS} connections with {PIPELINE} writes in flight");
+    paired::print(&measured, &load);
     Ok(())
-}
-
-fn print(measured: &[[f64; 2]]) {
-    let median = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    let [off, on] = [0, 1].map(|way| median(measured.iter().map(|cost| cost[way]).collect()));
-    let mut ratios: Vec<_> = measured.iter().map(|[off, on]| on / off).collect();
-    ratios.sort_by(f64::total_cmp);
-    let quartile = |part: usize| ratios[(ratios.len() - 1) * part / 4];
-    println!(
-        "CPU per request of the leader: {off:.2} us without tracing, {on:.2} us with (medians)"
-    );
-    println!(
-        "ratio {:.3}, quartiles {:.3} and {:.3}, {} pairs of windows of {WINDOW:?}, 3 replicas in memory, {CLIENTS} connections with {PIPELINE} writes in flight",
-        quartile(2),
-        quartile(1),
-        quartile(3),
-        ratios.len()
-    );
 }

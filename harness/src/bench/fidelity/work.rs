@@ -53,13 +53,12 @@ impl Work {
             ),
             Work::Hold => (
                 "sh",
-                format!(
-                    "(echo '{{\"bytes\": \"300MB\", \"rate\": \"500MB/s\"}}'; exec sleep 86400) | '{}' memory-toucher",
-                    depbench.display()
-                ),
+                r#"(echo '{"bytes": "300MB", "rate": "500MB/s"}'; exec sleep 86400) | "$0" memory-toucher"#
+                    .to_owned(),
             ),
         };
-        [shell, "-c", &script].map(str::to_owned).to_vec()
+        let program = depbench.display().to_string();
+        [shell.to_owned(), "-c".to_owned(), script, program].to_vec()
     }
 }
 
@@ -80,6 +79,7 @@ impl Load {
             Command::new("sh")
                 .args(["-c", "while kill -0 $PPID; do :; done"])
                 .stdin(Stdio::null())
+                .stderr(Stdio::null())
                 .spawn()
                 .ok()
         };

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use super::{UnitError, short, split_number, string_unit};
@@ -6,6 +7,22 @@ use super::{UnitError, short, split_number, string_unit};
 const SHARE: &str = "a share from 0% to 100%, such as 5%";
 const FACTOR: &str = "how many times as much, such as 0.95x";
 const WEIGHT: &str = "a weight ratio from 0.01x to 1000x, such as 15x";
+
+/// A number in this unit and range.
+fn number(
+    text: &str,
+    unit: &str,
+    range: RangeInclusive<f64>,
+    expected: &'static str,
+) -> Result<f64, UnitError> {
+    split_number(text)
+        .filter(|(number, found)| *found == unit && range.contains(number))
+        .map(|(number, _)| number)
+        .ok_or_else(|| UnitError {
+            text: text.to_owned(),
+            expected,
+        })
+}
 
 /// A part of a whole, from 0 % to 100 %.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -32,13 +49,7 @@ impl FromStr for Share {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        split_number(text)
-            .filter(|(_, unit)| *unit == "%")
-            .and_then(|(number, _)| Share::from_fraction(number / 100.0))
-            .ok_or_else(|| UnitError {
-                text: text.to_owned(),
-                expected: SHARE,
-            })
+        number(text, "%", 0.0..=100.0, SHARE).map(|percent| Share(percent / 100.0))
     }
 }
 
@@ -70,13 +81,7 @@ impl FromStr for Weight {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        split_number(text)
-            .filter(|(number, unit)| *unit == "x" && (0.01..=1000.0).contains(number))
-            .map(|(number, _)| Weight(number))
-            .ok_or_else(|| UnitError {
-                text: text.to_owned(),
-                expected: WEIGHT,
-            })
+        number(text, "x", 0.01..=1000.0, WEIGHT).map(Weight)
     }
 }
 
@@ -108,13 +113,7 @@ impl FromStr for Factor {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        split_number(text)
-            .filter(|(number, unit)| *unit == "x" && *number <= 1e6)
-            .map(|(number, _)| Factor(number))
-            .ok_or_else(|| UnitError {
-                text: text.to_owned(),
-                expected: FACTOR,
-            })
+        number(text, "x", 0.0..=1e6, FACTOR).map(Factor)
     }
 }
 
