@@ -1,25 +1,37 @@
 //! How much of a fault on a minority reaches the clients: paired windows with and without it, at a rate that the system
 //! carries easily when nothing is wrong.
 
-use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use faults::{Availability, FaultType, available};
-use results::stats::{Bound, CellAnalysis, Ratio};
-use results::table;
+use results::stats::{Analysis, Bound, CellAnalysis, Ratio};
 use vocab::ids::{Phase, Role, RunName};
 use vocab::time::Wall;
 use vocab::units::Span;
 
+use self::experiments::spelt;
 use super::run_experiment;
 use crate::cluster::{Cluster, ClusterError, Settings as ClusterSettings};
 use crate::experiment;
 use crate::run::RunError;
 use crate::runtime;
 
+mod experiments;
+mod table;
+
 /// The share of the system's own peak that is offered.
 const OFFERED: f64 = 0.7;
+
+/// Rates between which the peak is looked for, as parts of what a closed loop reaches.
+const RATES: [f64; 10] = [0.1, 0.13, 0.17, 0.22, 0.29, 0.38, 0.49, 0.64, 0.83, 1.0];
+
+/// A rate is carried as long as p99 stays below this multiple of that at the lowest rate. Beyond it a queue decides, and a
+/// system at the limit of its CPU is slow without any fault.
+const MOST_P99: f64 = 2.0;
+
+/// A rate is carried as long as this share of it is answered.
+const LEAST_ANSWERED: f64 = 0.99;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -77,7 +89,7 @@ pub struct Tolerances {
 pub struct System {
     /// Its name.
     pub name: String,
-    /// What it does at most of what is offered at a rate, per second.
+    /// The highest rate that it carries, per second, of those that were tried.
     pub peak: f64,
     /// What was offered, per second.
     pub offered: f64,
@@ -103,10 +115,12 @@ pub fn measure(settings: &Settings, program: &Path) -> Result<Tolerances, RunErr
     let mut systems = Vec::new();
     for target in &settings.targets {
         let dir = |what: &str| settings.out.join(format!("{target}-{what}"));
-        let closed = throughput(&settings.peak_file(target), &dir("closed"), program)?;
+        let closed = analysis(&settings.closed_file(target), &dir("closed"), program)?;
+        let most = cells(&closed).map(|(rps, _)| rps).fold(0.0, f64::max);
         // A closed loop batches by itself; arrivals of their own time do not, and cost more.
-        let overload = settings.overload_file(target, closed);
-        let peak = throughput(&overload, &dir("open"), program)?;
+        let open = dir("open");
+        let found = analysis(&settings.rates_file(target, most), &open, program)?;
+        let peak = carried(most, cells(&found)).ok_or_else(|| incomparable(&open))?;
         let offered = (peak * OFFERED).floor().max(1.0);
         let mut lines = Vec::new();
         if !faults.is_empty() {
@@ -135,18 +149,41 @@ pub fn measure(settings: &Settings, program: &Path) -> Result<Tolerances, RunErr
     })
 }
 
-/// The highest throughput of an experiment without faults, per second.
-fn throughput(file: &str, dir: &Path, program: &Path) -> Result<f64, RunError> {
+/// An experiment without faults, all of whose cells have a number.
+fn analysis(file: &str, dir: &Path, program: &Path) -> Result<Analysis, RunError> {
     let analysis = run_experiment(file, dir, program)?;
-    let cells = analysis.cells.iter();
-    let highest = cells
-        .filter_map(|cell| Some(cell.phase(Phase::Baseline)?.rps.median))
-        .fold(0.0, f64::max);
-    if highest <= 0.0 {
-        let page = dir.join("report.html");
-        return Err(RunError::Incomparable { page });
+    if cells(&analysis).count() < analysis.cells.len() {
+        return Err(incomparable(dir));
     }
-    Ok(highest)
+    Ok(analysis)
+}
+
+fn incomparable(dir: &Path) -> RunError {
+    let page = dir.join("report.html");
+    RunError::Incomparable { page }
+}
+
+/// Throughput per second and p99 in milliseconds of each cell.
+fn cells(analysis: &Analysis) -> impl Iterator<Item = (f64, f64)> {
+    let phases = analysis
+        .cells
+        .iter()
+        .filter_map(|cell| cell.phase(Phase::Baseline));
+    phases.filter_map(|phase| Some((phase.rps.median, phase.p99?.median)))
+}
+
+/// The highest of [`RATES`] up to which all are carried; none if the lowest is not.
+fn carried(most: f64, found: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
+    let mut least_p99 = None;
+    RATES
+        .iter()
+        .map(|part| part * most)
+        .zip(found)
+        .take_while(|(rate, (rps, p99))| {
+            *rps >= rate * LEAST_ANSWERED && *p99 <= *least_p99.get_or_insert(*p99) * MOST_P99
+        })
+        .last()
+        .map(|(rate, _)| rate)
 }
 
 impl Line {
@@ -170,7 +207,7 @@ fn possible(settings: &Settings) -> Result<(Vec<FaultType>, Vec<String>), RunErr
         [] => of_the_papers(),
         asked => asked.to_vec(),
     };
-    let peak = experiment::from_text("(tolerance)", settings.peak_file("depfast-raft"))?;
+    let peak = experiment::from_text("(tolerance)", settings.closed_file("depfast-raft"))?;
     let spec = peak.spec.cluster;
     let (facts, wiring) = runtime::block_on(async {
         let run: RunName = format!("tolerance-{}", Wall::now().label())
@@ -205,158 +242,18 @@ fn of_the_papers() -> Vec<FaultType> {
     found
 }
 
-/// JSON is YAML, on one line.
-fn spelt(kind: &FaultType) -> String {
-    serde_json::to_string(kind).expect("a fault can be written")
-}
-
-impl Settings {
-    /// The nodes: each with a CPU budget and a disk of its own, so that a fault on one hurts that one alone.
-    fn cluster(&self) -> String {
-        format!("{{local: {{servers: {}, clients: 1}}}}", self.servers)
-    }
-
-    fn peak_file(&self, target: &str) -> String {
-        format!(
-            "name: tolerance-peak\n\
-             cluster: {}\n\
-             targets: [{{{target}: {{}}}}]\n\
-             workload: {{clients: 64, connections: 16}}\n\
-             phases: {{warmup: 3s, baseline: 5s}}\n\
-             sweep: {{workload.clients: [64, 256]}}\n",
-            self.cluster()
-        )
-    }
-
-    /// More than the system carries: what it does of that is the most it can do at a rate.
-    fn overload_file(&self, target: &str, rate: f64) -> String {
-        format!(
-            "name: tolerance-overload\n\
-             cluster: {}\n\
-             targets: [{{{target}: {{}}}}]\n\
-             workload: {{clients: 256, connections: 16, mode: {{open: {{rate: {}/s, arrivals: poisson}}}}}}\n\
-             phases: {{warmup: 3s, baseline: 5s}}\n",
-            self.cluster(),
-            rate.floor().max(1.0)
-        )
-    }
-
-    fn file(&self, target: &str, offered: f64, faults: &[String]) -> String {
-        let sweep = match faults {
-            // A sweep has at least two values.
-            [_] => String::new(),
-            faults => format!("sweep: {{faults.slow.type: [{}]}}\n", faults.join(", ")),
-        };
-        format!(
-            "name: tolerance\n\
-             cluster: {}\n\
-             targets: [{{{target}: {{}}}}]\n\
-             workload: {{clients: 256, connections: 16, mode: {{open: {{rate: {offered}/s, arrivals: poisson}}}}}}\n\
-             phases: {{warmup: 3s, baseline: 5s, paired: {{windows: {}, on: {}, off: {}}}, recovery: 3s}}\n\
-             faults: [{{name: slow, type: {}, on: {{role: {}}}}}]\n\
-             {sweep}",
-            self.cluster(),
-            self.windows,
-            self.window,
-            self.window,
-            faults[0],
-            self.role
-        )
-    }
-}
-
-impl fmt::Display for Tolerances {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bounds = self.settings.bounds;
-        writeln!(
-            f,
-            "each fault on one {} of {} servers, in windows with and without it; the bound: throughput at least {:.0} %, \
-             p99 at most {:.0} % of fault-free, by the bootstrap's 95 % interval",
-            self.settings.role,
-            self.settings.servers,
-            bounds.least_throughput * 100.0,
-            bounds.most_p99 * 100.0
-        )?;
-        for system in &self.systems {
-            writeln!(
-                f,
-                "\n{}: offered {}/s of a peak of {}/s",
-                system.name,
-                table::thousands(system.offered),
-                table::thousands(system.peak)
-            )?;
-            for line in &system.faults {
-                line.show(bounds, f)?;
-            }
-        }
-        for reason in &self.left_out {
-            writeln!(f, "left out: {reason}")?;
-        }
-        write!(f, "runs: {}", self.settings.out.display())
-    }
-}
-
-impl Line {
-    fn show(&self, bounds: Bounds, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let show = |ratio: Option<Ratio>| {
-            let Some(ratio) = ratio else {
-                return "-".to_owned();
-            };
-            let interval = ratio
-                .interval
-                .map(|(low, high)| format!(" [{low:.3}, {high:.3}]"))
-                .unwrap_or_default();
-            format!("{:.3}{interval}", ratio.median)
-        };
-        match &self.ratios {
-            Ok((rps, p99)) => writeln!(
-                f,
-                "  {:<44} throughput {:<22} {:<13} p99 {:<22} {}",
-                self.fault,
-                show(*rps),
-                bounds.throughput().judge(*rps),
-                show(*p99),
-                bounds.p99().judge(*p99)
-            ),
-            Err(reason) => writeln!(f, "  {:<44} inconclusive: {reason}", self.fault),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_experiments_are_right() {
-        let faults: Vec<String> = of_the_papers().iter().map(spelt).collect();
-        for (target, role, servers) in [
-            ("depfast-raft", Role::Follower, 3),
-            ("depfast-copilot", Role::Pilot, 5),
-        ] {
-            let settings = Settings {
-                targets: vec![target.to_owned()],
-                faults: Vec::new(),
-                role,
-                servers: NonZeroU32::new(servers).expect("not 0"),
-                bounds: Bounds {
-                    least_throughput: 0.9,
-                    most_p99: 2.0,
-                },
-                windows: NonZeroU32::new(10).expect("10 is not 0"),
-                window: Span::seconds(5),
-                out: PathBuf::new(),
-            };
-            let overload = settings.overload_file(target, 200_000.5);
-            experiment::from_text("(overload)", overload).unwrap_or_else(|error| panic!("{error}"));
-            for faults in [&faults[..1], &faults[..]] {
-                let text = settings.file(target, 5000.0, faults);
-                let experiment = experiment::from_text("(tolerance)", text)
-                    .unwrap_or_else(|error| panic!("{error}"));
-                assert_eq!(experiment.cells.len(), faults.len());
-            }
-            experiment::from_text("(peak)", settings.peak_file("etcd"))
-                .unwrap_or_else(|error| panic!("{error}"));
-        }
+    fn the_peak_is_where_the_queue_begins() {
+        let found = |all: &[(f64, f64)]| carried(1000.0, all.iter().copied());
+        assert_eq!(
+            found(&[(100.0, 4.0), (130.0, 7.9), (170.0, 8.1), (220.0, 5.0)]),
+            Some(130.0)
+        );
+        assert_eq!(found(&[(100.0, 4.0), (120.0, 4.0)]), Some(100.0));
+        assert_eq!(found(&[(90.0, 4.0)]), None);
     }
 }
