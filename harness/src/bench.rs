@@ -2,7 +2,7 @@
 //!
 //! A comparison of systems is two experiments like any other, made from the settings of the command line, so that all
 //! it measured lies in two run directories: first closed loops of growing size find each system's peak, then an open
-//! loop offers all systems the same rate, which the slowest can carry.
+//! loop offers all systems the same constant rate, which the slowest can carry.
 
 pub mod fidelity;
 pub mod tolerance;
@@ -112,7 +112,7 @@ pub fn compare(settings: &Settings, program: &Path) -> Result<Comparison, RunErr
         .fold(f64::INFINITY, f64::min);
     let offered = (slowest * OFFERED).floor().max(1.0);
     let open_dir = settings.out.join("open");
-    let mode = format!("{{open: {{rate: {offered}/s, arrivals: poisson}}}}");
+    let mode = format!("{{open: {{rate: {offered}/s, arrivals: constant}}}}");
     let open = measure(&settings.file("bench-open", &mode, ""), &open_dir, program)?;
     for system in &mut systems {
         system.open = cells(&open, &system.name).find_map(latencies);
