@@ -50,6 +50,15 @@ impl Content {
         self.busy_until = Instant::START;
     }
 
+    pub(super) fn flip_bit(&mut self, rng: &mut Rng) {
+        let place = usize::try_from(rng.below(0..self.stable.len() as u64)).unwrap_or(0);
+        let bit = 1 << rng.below(0..8);
+        self.stable[place] ^= bit;
+        if let Some(byte) = self.live.get_mut(place) {
+            *byte ^= bit;
+        }
+    }
+
     pub(super) fn flush(&mut self) {
         for (offset, bytes) in std::mem::take(&mut self.unflushed) {
             write_at(&mut self.stable, offset, &bytes);

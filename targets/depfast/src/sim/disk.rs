@@ -91,6 +91,21 @@ impl SimDisk {
         }
     }
 
+    pub(super) fn flip_bit(&self, suffix: &str, rng: &mut Rng) -> bool {
+        let files = self.files.borrow();
+        let mut files: Vec<_> = files
+            .iter()
+            .filter(|(name, file)| name.ends_with(suffix) && !file.borrow().stable.is_empty())
+            .collect();
+        if files.is_empty() {
+            return false;
+        }
+        let chosen = rng.below(0..files.len() as u64);
+        let (_, file) = files.swap_remove(usize::try_from(chosen).unwrap_or(0));
+        file.borrow_mut().flip_bit(rng);
+        true
+    }
+
     fn apply(&self, change: &Change) -> io::Result<()> {
         let mut files = self.files.borrow_mut();
         match change {

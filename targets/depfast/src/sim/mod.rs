@@ -6,7 +6,7 @@
 //! |---|---|
 //! | nodes | crash, restart, be slow ([`CpuSpeed`]), have a wrong clock ([`ClockSkew`]) |
 //! | links | delay, lose, duplicate, reorder ([`Link`]); be cut in one direction or both, also to clients |
-//! | files | be slow ([`DiskSpeed`]), fail, be full ([`DiskFault`]); lose, tear or keep what was not flushed |
+//! | files | be slow ([`DiskSpeed`]), fail, be full ([`DiskFault`]); lose, tear or keep what was not flushed; rot |
 
 mod backend;
 mod clock;
@@ -179,6 +179,13 @@ impl Sim {
     /// Makes a node's disk fail, or well again.
     pub fn set_disk_fault(&self, node: NodeId, fault: DiskFault) {
         self.world.disk(node).fault.set(fault);
+    }
+
+    /// Flips a bit, any one, of what is durable in those files of a node whose names end in `suffix`; says whether there was
+    /// one to flip.
+    pub fn flip_bit(&self, node: NodeId, suffix: &str) -> bool {
+        let disk = self.world.disk(node);
+        disk.flip_bit(suffix, &mut self.world.rng.borrow_mut())
     }
 
     /// Has a node's worker thread have spent time, as its CPU detector will see it. Nothing takes longer by that.

@@ -9,8 +9,9 @@ use crate::types::LogIndex;
 /// A write that a crash has torn is not damage: nothing was promised about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{what}; restore the files from a copy of this replica, or remove it from its group, empty its directory and add \
-     it again as a new member"
+    "the log is damaged: {what}; this replica must not start, because it may have forgotten what it promised: remove it \
+     from its group, empty its directory and add it again as a new member, or restore the files from a copy made after \
+     it stopped"
 )]
 pub struct Damage {
     /// What is wrong, and where.
@@ -33,6 +34,16 @@ pub enum What {
     Header {
         /// The file.
         file: String,
+    },
+    /// The end of a file is missing.
+    #[error("file `{file}` has {found} bytes, but was made with {length}")]
+    Cut {
+        /// The file.
+        file: String,
+        /// How many bytes it has.
+        found: u64,
+        /// How many it must have.
+        length: u64,
     },
     /// A file is missing.
     #[error("file `{file}` is missing")]

@@ -1,9 +1,12 @@
 //! Damage on a real disk is refused, with its place; a torn end is not damage.
+//!
+//! A log that nobody has written to for a moment ends in a frame that proves that the one before was durable.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use depfast::real;
 use depfast_raft::Durability;
@@ -12,49 +15,84 @@ use depfast_raft::{LogIndex, Term};
 
 use crate::model::{State, batch};
 
-const SEGMENT: u64 = 8 << 10;
-const BATCHES: u64 = 12;
+/// Where the frames of a segment begin.
+const FIRST: u64 = 4096;
+/// What precedes the records of a frame, and at multiples of what frames lie.
+const HEAD: u64 = 32;
+const ALIGNMENT: u64 = 8;
 
-fn options() -> Options {
-    Options {
-        durability: Durability::Fsync,
-        log_memory: usize::MAX,
-        segment_bytes: SEGMENT,
+/// How large a log is.
+#[derive(Clone, Copy)]
+struct Shape {
+    segment_bytes: u64,
+    batches: u64,
+    batch_bytes: usize,
+}
+
+/// Two batches to a segment.
+const LARGE: Shape = Shape {
+    segment_bytes: 8 << 10,
+    batches: 12,
+    batch_bytes: 1500,
+};
+/// So small that every byte can be tried.
+const SMALL: Shape = Shape {
+    segment_bytes: FIRST + 400,
+    batches: 4,
+    batch_bytes: 50,
+};
+
+impl Shape {
+    fn options(self) -> Options {
+        Options {
+            durability: Durability::Fsync,
+            log_memory: usize::MAX,
+            segment_bytes: self.segment_bytes,
+        }
     }
 }
 
-/// Writes batches of 500 bytes, each in a frame of its own, over several segments; says where each ends.
-fn write(directory: &Path) -> Vec<u64> {
-    let ends = real::run(real::Options::new(directory), |env| async move {
-        let (wal, recovered) = Wal::open(&env, &options(), None).await.unwrap();
+/// Writes batches, each in a frame of its own, over several segments; says where each ends.
+fn write(directory: &Path, shape: Shape) -> Vec<u64> {
+    let ends = real::run(real::Options::new(directory), move |env| async move {
+        let (wal, recovered) = Wal::open(&env, &shape.options(), None).await.unwrap();
         let mut log = recovered.log;
         let mut ends = Vec::new();
-        for index in 1..=BATCHES {
-            let batch = batch(1, index, &[(1, vec![index as u8; 1500])]);
+        for index in 1..=shape.batches {
+            let batch = batch(1, index, &[(1, vec![index as u8; shape.batch_bytes])]);
             let end = wal.append(&batch);
             log.append(batch, end);
             wal.durable().wait("durable", |now| *now >= end).await;
             ends.push(end.0);
         }
+        // Of itself the log goes on only to prove its last frame.
+        let last = wal.end();
+        let proof = wal.durable().wait("proof", |now| *now > last);
+        env.within("a minute", Duration::from_secs(60), proof)
+            .await
+            .expect("in time");
         // The note that a segment is full, and the next one, are written when nobody waits for them.
-        env.timeout("upkeep", std::time::Duration::from_millis(300))
-            .await;
+        env.timeout("upkeep", Duration::from_millis(300)).await;
         ends
     });
     ends.unwrap()
 }
 
 /// What is found: how many entries, or the damage.
-fn open(directory: &Path) -> Result<usize, What> {
-    let opened = real::run(real::Options::new(directory), |env| async move {
-        let (_, recovered) = Wal::open(&env, &options(), None).await?;
+fn open(directory: &Path, shape: Shape) -> Result<usize, What> {
+    let opened = real::run(real::Options::new(directory), move |env| async move {
+        let (_, recovered) = Wal::open(&env, &shape.options(), None).await?;
         Ok(State::of(&recovered).entries)
     });
     let result: io::Result<_> = opened.unwrap();
     match result {
         Ok(entries) => {
             for (entry, index) in entries.iter().zip(1..) {
-                assert_eq!(entry.1, [index; 1500], "nothing is invented");
+                assert_eq!(
+                    entry.1,
+                    vec![index; shape.batch_bytes],
+                    "nothing is invented"
+                );
             }
             Ok(entries.len())
         }
@@ -92,33 +130,55 @@ fn file(segment: u64) -> String {
 
 /// A log, and a place for copies of it that are spoilt.
 struct Scene {
+    shape: Shape,
     good: tempfile::TempDir,
     bad: tempfile::TempDir,
     ends: Vec<u64>,
 }
 
 impl Scene {
-    fn new() -> Self {
+    fn new(shape: Shape) -> Self {
         let (good, bad) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let ends = write(good.path());
-        let scene = Self { good, bad, ends };
-        assert_eq!(scene.spoilt(|_| {}), Ok(BATCHES as usize));
-        assert!(scene.active() > 3, "there are several segments");
+        let ends = write(good.path(), shape);
+        let scene = Self {
+            shape,
+            good,
+            bad,
+            ends,
+        };
+        assert_eq!(scene.spoilt(|_| {}), Ok(scene.all()));
+        assert!(scene.active() > 1, "there are several segments");
         scene
+    }
+
+    fn all(&self) -> usize {
+        self.ends.len()
     }
 
     fn spoilt(&self, spoil: impl FnOnce(&Path)) -> Result<usize, What> {
         copy(self.good.path(), self.bad.path());
         spoil(self.bad.path());
-        open(self.bad.path())
+        open(self.bad.path(), self.shape)
     }
 
-    fn flip(&self, segment: u64, offset: u64) -> Result<usize, What> {
+    fn changed(&self, segment: u64, change: impl FnOnce(&mut Vec<u8>)) -> Result<usize, What> {
         self.spoilt(|directory| {
             let path = directory.join(file(segment));
             let mut bytes = fs::read(&path).unwrap();
-            bytes[usize::try_from(offset).unwrap()] ^= 0x40;
+            change(&mut bytes);
             fs::write(path, bytes).unwrap();
+        })
+    }
+
+    fn flip(&self, segment: u64, offset: u64) -> Result<usize, What> {
+        self.changed(segment, |bytes| {
+            bytes[usize::try_from(offset).unwrap()] ^= 1 << (offset % 8);
+        })
+    }
+
+    fn cut(&self, segment: u64, length: u64) -> Result<usize, What> {
+        self.changed(segment, |bytes| {
+            bytes.truncate(usize::try_from(length).unwrap());
         })
     }
 
@@ -126,58 +186,86 @@ impl Scene {
     fn active(&self) -> u64 {
         self.ends.last().unwrap() >> 32
     }
+
+    /// Where frames end in a segment.
+    fn ends_in(&self, segment: u64) -> impl DoubleEndedIterator<Item = u64> + Clone {
+        let ends = self.ends.iter().filter(move |end| **end >> 32 == segment);
+        ends.map(|end| end & 0xffff_ffff)
+    }
 }
 
 #[test]
-fn a_changed_byte_is_refused_unless_it_may_be_a_torn_write() {
-    let scene = Scene::new();
-    for (position, end) in scene.ends.iter().enumerate() {
-        let (segment, end) = (end >> 32, end & 0xffff_ffff);
-        // In the entry, in the record before it, in the frame before that.
-        for back in [1, 700, 1499, 1510, 1530, 1550] {
-            let found = scene.flip(segment, end - back);
-            if position as u64 == BATCHES - 1 {
-                assert_eq!(found, Ok(position), "the last write may be torn");
-            } else {
-                match found.unwrap_err() {
-                    What::Changed { file: at, offset } => {
-                        assert_eq!(at, file(segment));
-                        assert!((end - 1600..end).contains(&offset), "{offset} of {end}");
-                    }
-                    other => panic!("{other}"),
-                }
-            }
-        }
-    }
+fn every_flipped_bit_is_refused_or_harmless() {
+    let scene = Scene::new(SMALL);
     for segment in 1..=scene.active() {
-        let header = What::Header {
-            file: file(segment),
-        };
-        assert_eq!(scene.flip(segment, 20), Err(header));
+        let ends = scene.ends_in(segment);
+        let last = ends.clone().next_back().unwrap();
+        let header = 0..HEAD;
+        for offset in header.chain(FIRST..last) {
+            let found = scene.flip(segment, offset);
+            if offset < FIRST {
+                let file = file(segment);
+                assert_eq!(found, Err(What::Header { file }), "{segment}:{offset}");
+                continue;
+            }
+            let mut gaps = ends.clone();
+            if gaps.any(|end| (end..end.next_multiple_of(ALIGNMENT)).contains(&offset)) {
+                assert_eq!(found, Ok(scene.all()), "between frames: {segment}:{offset}");
+                continue;
+            }
+            let Err(What::Changed {
+                file: at,
+                offset: place,
+            }) = found
+            else {
+                panic!("{segment}:{offset}: {found:?}");
+            };
+            assert_eq!(at, file(segment));
+            assert!(
+                place <= offset && offset < place + 200,
+                "{place}, not {offset}"
+            );
+        }
+        // What proves the last frame, or says that the next segment follows, and what was never written.
+        for offset in last..scene.shape.segment_bytes {
+            assert_eq!(
+                scene.flip(segment, offset),
+                Ok(scene.all()),
+                "{segment}:{offset}"
+            );
+        }
     }
 }
 
 #[test]
 fn a_missing_or_shortened_segment_is_refused() {
-    let scene = Scene::new();
+    let scene = Scene::new(SMALL);
     for segment in 1..=scene.active() {
         let missing = scene.spoilt(|directory| {
             fs::remove_file(directory.join(file(segment))).unwrap();
         });
         let name = file(segment);
         assert_eq!(missing, Err(What::Missing { file: name }), "{segment}");
-        for length in [0, 4096, 5000] {
-            let short = scene.spoilt(|directory| {
-                let path = directory.join(file(segment));
-                let mut bytes = fs::read(&path).unwrap();
-                bytes.truncate(length);
-                fs::write(path, bytes).unwrap();
-            });
-            let text = short.expect_err("damage").to_string();
-            assert!(text.contains(&file(segment)), "{text}");
+        for length in (0..HEAD)
+            .chain([FIRST - 1])
+            .chain(FIRST..scene.shape.segment_bytes)
+        {
+            let file = file(segment);
+            let expected = if length < HEAD {
+                What::Header { file }
+            } else {
+                let (found, length) = (length, scene.shape.segment_bytes);
+                What::Cut {
+                    file,
+                    found,
+                    length,
+                }
+            };
+            assert_eq!(scene.cut(segment, length), Err(expected));
         }
     }
     // All from some segment on.
+    let scene = Scene::new(LARGE);
     let missing = scene.spoilt(|directory| {
         for name in segments(directory) {
             if name >= file(3) {
@@ -190,21 +278,17 @@ fn a_missing_or_shortened_segment_is_refused() {
 
 #[test]
 fn a_torn_end_is_cut_and_written_over() {
-    let scene = Scene::new();
-    let end = scene.ends.last().unwrap() & 0xffff_ffff;
-    let path = scene.bad.path().join(file(scene.active()));
-    // Pages of the last write are missing, its head is there.
-    let torn = scene.spoilt(|_| {
-        let mut bytes = fs::read(&path).unwrap();
-        let end = usize::try_from(end).unwrap();
-        bytes[end - 800..end].fill(0);
-        fs::write(&path, bytes).unwrap();
-    });
-    assert_eq!(torn, Ok(BATCHES as usize - 1));
+    let scene = Scene::new(LARGE);
+    let shape = scene.shape;
+    let kept = shape.batches - 1;
+    // The process died before the last write was done: pages of it are missing, its head is there, and nothing follows.
+    let last = usize::try_from(scene.ends.last().unwrap() & 0xffff_ffff).unwrap();
+    let torn = scene.changed(scene.active(), |bytes| bytes[last - 800..].fill(0));
+    assert_eq!(torn, Ok(kept as usize));
     for life in 1..4u64 {
         let directory = real::Options::new(scene.bad.path());
         let found = real::run(directory, move |env| async move {
-            let (wal, recovered) = Wal::open(&env, &options(), None).await.unwrap();
+            let (wal, recovered) = Wal::open(&env, &shape.options(), None).await.unwrap();
             let found = State::of(&recovered);
             let state = HardState {
                 term: Term(life),
@@ -216,7 +300,7 @@ fn a_torn_end_is_cut_and_written_over() {
         });
         let found = found.unwrap();
         assert_eq!(found.hard_state.term, Term(life - 1));
-        assert_eq!(found.last(), BATCHES - 1);
+        assert_eq!(found.last(), kept);
         assert_eq!(found.start.after, LogIndex::ZERO);
     }
 }

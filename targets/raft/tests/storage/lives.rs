@@ -1,11 +1,13 @@
 //! Lives of a replica's storage on a simulated disk: random appends, truncations, votes, snapshots and compactions,
 //! ended by power failures that lose, tear and reorder what was not flushed. Whatever was durable is found again, and
-//! nothing else than what was written: the state after some number of records, as they were appended.
+//! nothing else than what was written: the state after some number of records, as they were appended. Between some lives
+//! a bit of the log rots: then it is refused, or nothing but the very last frame is missing.
 //!
 //! A failing seed names itself; `DEPFAST_SEED=17 cargo test -p depfast-raft --test storage lives` runs it again.
 //! `DEPFAST_SEEDS=10000` runs as many.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use crate::model::{Entry, State, batch};
 
 const NODE: NodeId = NodeId(1);
 const LIVES: usize = 6;
+/// About how long nothing must be written until the last frame is proven to be durable.
+const QUIET: Duration = Duration::from_millis(50);
 /// Small, so that there are many segments.
 const SEGMENT: u64 = 10 << 10;
 
@@ -28,6 +32,10 @@ struct Known {
     /// The states after each record that may be the last one found, and where each ends.
     states: Vec<(Lsn, State)>,
     durable: Lsn,
+    /// How far it was durable one flush before, in this life: a rotten bit costs no more.
+    durable_before: Option<Lsn>,
+    rotten: bool,
+    refused: usize,
     /// Snapshots that are finished, and one that may be.
     snapshot: Option<SnapshotMeta>,
     coming: Option<SnapshotMeta>,
@@ -51,8 +59,8 @@ struct Life {
 }
 
 impl Life {
-    /// Opens what is there, and compares it with what should be.
-    async fn open(env: Env, rng: Rng, known: Rc<RefCell<Known>>) -> Self {
+    /// Opens what is there, and compares it with what should be; `None` if it is refused, as it may be when it is rotten.
+    async fn open(env: Env, rng: Rng, known: Rc<RefCell<Known>>) -> Option<Self> {
         let snapshots = Snapshots::open(&env, Durability::Fsync).await.unwrap();
         let latest = snapshots.latest();
         let options = Options {
@@ -60,7 +68,16 @@ impl Life {
             log_memory: usize::MAX,
             segment_bytes: SEGMENT,
         };
-        let (wal, recovered) = Wal::open(&env, &options, latest.as_ref()).await.unwrap();
+        let opened = Wal::open(&env, &options, latest.as_ref()).await;
+        let rotten = std::mem::take(&mut known.borrow_mut().rotten);
+        let (wal, recovered) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                assert!(rotten && error.kind() == ErrorKind::InvalidData, "{error}");
+                known.borrow_mut().refused += 1;
+                return None;
+            }
+        };
         let state = State::of(&recovered);
         {
             let mut known = known.borrow_mut();
@@ -77,7 +94,8 @@ impl Life {
                 state.continue_from(start);
                 state
             };
-            let durable = known.durable;
+            let kept = known.durable_before.filter(|_| rotten);
+            let durable = kept.unwrap_or(known.durable);
             let first = known.states.partition_point(|(end, _)| *end <= durable);
             let mut certain = known.states[first.saturating_sub(1)..].iter();
             if !known.states.is_empty() {
@@ -88,11 +106,11 @@ impl Life {
                 );
             }
             known.states = vec![(wal.end(), state.clone())];
-            known.durable = wal.end();
+            (known.durable, known.durable_before) = (wal.end(), None);
             known.snapshot = latest;
             known.coming = None;
         }
-        Self {
+        Some(Self {
             env,
             rng,
             wal,
@@ -100,7 +118,7 @@ impl Life {
             snapshots,
             state,
             known,
-        }
+        })
     }
 
     async fn live(mut self) {
@@ -110,11 +128,14 @@ impl Life {
             loop {
                 let before = known.borrow().durable;
                 wal.durable().wait("durable", |now| *now > before).await;
-                known.borrow_mut().durable = wal.durable().get();
+                let mut known = known.borrow_mut();
+                (known.durable_before, known.durable) = (Some(before), wal.durable().get());
             }
         });
         loop {
             match self.rng.below(0..20) {
+                // Long enough that the last frame is proven.
+                16 if self.rng.chance(0.1) => self.env.timeout("quiet", 3 * QUIET).await,
                 0..10 => self.append(),
                 10 | 11 => self.vote(),
                 12 => self.contradict(),
@@ -252,18 +273,30 @@ fn run(seed: u64) -> Rc<RefCell<Known>> {
     let sim = Sim::new(seed);
     let mut rng = sim.rng();
     let known = Rc::<RefCell<Known>>::default();
+    let mut rotted = false;
     for _ in 0..LIVES {
         let (life_rng, of_life) = (sim.rng(), Rc::clone(&known));
         sim.start(NODE, move |env| async move {
-            Life::open(env, life_rng, of_life).await.live().await;
+            if let Some(life) = Life::open(env, life_rng, of_life).await {
+                life.live().await;
+            }
         });
         // Some lives end before they have begun.
         let length = match rng.below(0..4) {
             0 => Duration::from_millis(4),
+            1 => Duration::from_millis(400),
             _ => Duration::from_millis(40),
         };
         sim.run_for(rng.duration(&(Duration::ZERO..length)));
         sim.crash(NODE);
+        let mut known = known.borrow_mut();
+        if known.refused > 0 {
+            break;
+        }
+        if !rotted && known.durable_before.is_some() && rng.chance(0.2) {
+            rotted = sim.flip_bit(NODE, ".log");
+            known.rotten = rotted;
+        }
     }
     known
 }
@@ -278,7 +311,7 @@ fn lives_end_but_nothing_durable_is_lost() {
         Some(seed) => seed..seed + 1,
         None => 0..number("DEPFAST_SEEDS").unwrap_or(400),
     };
-    let mut sums = [0; 5];
+    let mut sums = [0; 6];
     for seed in seeds {
         println!("DEPFAST_SEED={seed}");
         let known = run(seed);
@@ -289,11 +322,14 @@ fn lives_end_but_nothing_durable_is_lost() {
             known.compacted,
             known.received,
             known.read_back,
+            known.refused,
         ];
         sums.iter_mut()
             .zip(done)
             .for_each(|(sum, done)| *sum += done);
     }
-    println!("entries, truncations, compactions, snapshots received, batches read back: {sums:?}");
+    println!(
+        "entries, truncations, compactions, snapshots received, batches read back, rotten logs refused: {sums:?}"
+    );
     assert!(sums.iter().all(|sum| *sum > 0), "all of it happened");
 }

@@ -9,7 +9,7 @@ use depfast::disk::Flush;
 use depfast::{Disk, Env, File, ValueEvent};
 
 use super::recovery::UNFINISHED;
-use super::segment::{HEADER, Lsn, Segment, header, name, read_header};
+use super::segment::{HEADER, Header, Lsn, Segment, name, read_header, write_header};
 use crate::storage::damage::What;
 use crate::storage::is_full;
 
@@ -73,12 +73,12 @@ impl Files {
     async fn open_active(&self, number: u64, end: Lsn) -> io::Result<Segment> {
         let name = name(number);
         let file = self.disk.open_existing(&name).wait("open log").await?;
-        let header = file.read(0, HEADER).wait("read log").await?;
-        let salt = read_header(&header, number).ok_or(What::Header { file: name })?;
+        let bytes = file.read(0, HEADER).wait("read log").await?;
+        let header = read_header(&bytes, number).ok_or(What::Header { file: name })?;
         Ok(Segment {
             number,
             file,
-            salt,
+            salt: header.salt,
             initialized: end.offset(),
         })
     }
@@ -128,7 +128,8 @@ impl Files {
             initialized = length.min(initialized);
         }
         let salt = self.env.random_u64();
-        let header = header(number, salt);
+        let length = self.segment_bytes;
+        let header = write_header(number, Header { salt, length });
         file.write(0, vec![header], Flush::Data)
             .wait("begin segment")
             .await?;

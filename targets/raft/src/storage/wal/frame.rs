@@ -3,7 +3,8 @@
 //! A frame is written only when everything before it is on stable storage, so **a frame that is there proves that all
 //! before it was durable**. That tells damage from what a crash may leave. The one frame that was being written when the
 //! power failed may be there in part, and in any part, because the kernel writes pages in any order; it is torn, nothing
-//! was promised about it, and nothing follows it. Where something does follow, what is broken was once whole.
+//! was promised about it, and nothing follows it. Where something does follow, what is broken was once whole. A frame
+//! without records is written for no other reason (`proof`).
 //!
 //! `place u64 | previous u64 | length u32 | digest u32 | kind u32 | checksum u32 | records…`, little endian, at multiples
 //! of eight. The place is the frame's own, `previous` that of the frame before, in whichever segment. The digest covers

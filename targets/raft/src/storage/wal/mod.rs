@@ -5,6 +5,7 @@
 //! | `segment` | the files: names, headers, places |
 //! | `frame` | what is written at once, and how damage is told from a torn write |
 //! | `flush` | from the queue to stable storage |
+//! | `proof` | what follows the last frame, so that damage to it is told from a torn write as well |
 //! | `upkeep` | the next segment, made ahead of time or recycled; a full disk |
 //! | `read` | reading back what is no longer in memory |
 //! | `recovery` | reading everything at the start |
@@ -12,6 +13,7 @@
 mod files;
 mod flush;
 mod frame;
+mod proof;
 mod read;
 mod recovery;
 mod segment;
@@ -99,11 +101,14 @@ impl Wal {
         let snapshot = snapshot.map(SnapshotMeta::log_start);
         let mut recovered = Recovered::default();
         let (mut files, mut flushing) = (None, None);
-        let mut position = recovery::Position::default();
+        let (mut position, mut proven) = (recovery::Position::default(), Lsn::default());
         if options.durability == Durability::Fsync {
             let found = recover(&env.disk(), options.log_memory, snapshot).await?;
             recovered = found.recovered;
             position = found.position;
+            if found.proven {
+                proven = position.end;
+            }
             let (opened, active) =
                 Files::open(env, options.segment_bytes, found.segments, position.end).await?;
             flushing = Some(Flushing::new(active, position));
@@ -130,9 +135,10 @@ impl Wal {
         }
         wal.release(&recovered.log);
         if let Some(flushing) = flushing {
-            let (flusher, keeper) = (Rc::clone(&wal), Rc::clone(&wal));
+            let (flusher, keeper, prover) = (Rc::clone(&wal), Rc::clone(&wal), Rc::clone(&wal));
             env.spawn(async move { flusher.flush_forever(flushing).await });
             env.spawn(async move { keeper.keep_up().await });
+            env.spawn(async move { prover.prove_forever(proven).await });
         }
         Ok((wal, recovered))
     }
@@ -201,8 +207,8 @@ impl Wal {
     /// Adds a record to the frame that is open, or opens one, in the next segment if there is no room in this one.
     fn enqueue(&self, record: Bytes, segment_bytes: u64) -> Lsn {
         let mut queue = self.queue.borrow_mut();
-        // A seal has to fit as well.
-        let fits = |at: Lsn| at.offset() + (record.len() + 2 * HEAD) as u64 <= segment_bytes;
+        // What proves this one and a seal have to fit as well.
+        let fits = |at: Lsn| at.offset() + (record.len() + 3 * HEAD) as u64 <= segment_bytes;
         if let Some(open) = queue.back_mut().filter(|open| fits(open.end())) {
             return open.push(record);
         }

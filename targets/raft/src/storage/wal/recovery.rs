@@ -6,7 +6,7 @@ use bytes::Bytes;
 use depfast::Disk;
 
 use super::frame::{self, Content, HEAD, Head, aligned, read_records};
-use super::segment::{FIRST, Lsn, name, number, read_header};
+use super::segment::{FIRST, Header, Lsn, name, number, read_header};
 use crate::storage::damage::What;
 use crate::storage::{LogStart, Recovered};
 
@@ -19,6 +19,8 @@ pub(super) struct Found {
     /// The numbers of the oldest segment and of the one to go on with; `None` if there are none yet.
     pub(super) segments: Option<(u64, u64)>,
     pub(super) position: Position,
+    /// Whether the last frame says nothing that needs a proof.
+    pub(super) proven: bool,
 }
 
 /// Where to go on.
@@ -77,6 +79,7 @@ pub(super) async fn recover(
             previous: scan.last.unwrap_or_default(),
             end: scan.end,
         },
+        proven: scan.proven,
     })
 }
 
@@ -100,6 +103,8 @@ struct Scan {
     last: Option<Lsn>,
     /// Where the next frame should be.
     end: Lsn,
+    /// Whether the last frame has no records.
+    proven: bool,
     /// The latest segment that says that another one follows it.
     sealed: Option<u64>,
 }
@@ -111,13 +116,24 @@ impl Scan {
             log_memory,
             last: (oldest == 1).then_some(Lsn::default()),
             end: Lsn::new(oldest, FIRST),
+            proven: true,
             sealed: None,
         }
     }
 
     fn segment(&mut self, number: u64, bytes: &Bytes) -> Result<(), What> {
         let file = name(number);
-        let salt = read_header(bytes, number).ok_or(What::Header { file })?;
+        let Some(Header { salt, length }) = read_header(bytes, number) else {
+            return Err(What::Header { file });
+        };
+        if (bytes.len() as u64) < length {
+            let found = bytes.len() as u64;
+            return Err(What::Cut {
+                file,
+                found,
+                length,
+            });
+        }
         let mut place = Lsn::new(number, FIRST);
         while let Some(next) = self.frame(place, salt, bytes)? {
             place = next;
@@ -154,6 +170,7 @@ impl Scan {
         let Some(records) = read_records(bytes.slice(body..end), digest) else {
             return Ok(None);
         };
+        self.proven = records.is_empty();
         let mut at = place.plus(HEAD);
         for record in records {
             at = at.plus(record.length());

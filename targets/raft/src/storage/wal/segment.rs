@@ -57,6 +57,16 @@ pub(super) struct Segment {
     pub(super) initialized: u64,
 }
 
+/// What a segment says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// Goes into all checksums, so that nothing that the file held in an earlier life, and nothing that a client has sent,
+    /// is taken for part of it.
+    pub(super) salt: u64,
+    /// How many bytes the file has at least.
+    pub(super) length: u64,
+}
+
 /// The name of a segment's file.
 pub(super) fn name(number: u64) -> String {
     format!("{number:010}.log")
@@ -68,20 +78,19 @@ pub(super) fn number(file: &str) -> Option<u64> {
     (number > 0 && name(number) == file).then_some(number)
 }
 
-/// What a segment says about itself. The salt goes into its checksums, so that nothing that the file held in an earlier
-/// life, and nothing that a client has sent, is taken for part of it.
-pub(super) fn header(number: u64, salt: u64) -> Bytes {
+pub(super) fn write_header(number: u64, header: Header) -> Bytes {
     let mut bytes = BytesMut::with_capacity(HEADER);
     bytes.put_slice(MAGIC);
     bytes.put_u64_le(number);
-    bytes.put_u64_le(salt);
-    bytes.put_u32_le(0);
+    bytes.put_u64_le(header.salt);
+    // Places have offsets of 32 bits.
+    bytes.put_u32_le(u32::try_from(header.length).unwrap_or(u32::MAX));
     bytes.put_u32_le(crc32fast::hash(&bytes));
     bytes.freeze()
 }
 
-/// The salt of segment `number`; `None` if `bytes` is not its header.
-pub(super) fn read_header(mut bytes: &[u8], expected: u64) -> Option<u64> {
+/// What segment `expected` says about itself; `None` if `bytes` is not its header.
+pub(super) fn read_header(mut bytes: &[u8], expected: u64) -> Option<Header> {
     let (covered, checksum) = bytes.split_at_checked(HEADER - 4)?;
     if *checksum.first_chunk()? != crc32fast::hash(covered).to_le_bytes() {
         return None;
@@ -89,7 +98,8 @@ pub(super) fn read_header(mut bytes: &[u8], expected: u64) -> Option<u64> {
     bytes = bytes.strip_prefix(MAGIC)?;
     let number = bytes.try_get_u64_le().ok()?;
     let salt = bytes.try_get_u64_le().ok()?;
-    (number == expected).then_some(salt)
+    let length = bytes.try_get_u32_le().ok()?.into();
+    (number == expected).then_some(Header { salt, length })
 }
 
 #[cfg(test)]
@@ -98,9 +108,13 @@ mod tests {
 
     #[test]
     fn a_header_is_that_of_its_segment() {
-        let good = header(7, 123);
+        let header = Header {
+            salt: 123,
+            length: 16 << 20,
+        };
+        let good = write_header(7, header);
         assert_eq!(good.len(), HEADER);
-        assert_eq!(read_header(&good, 7), Some(123));
+        assert_eq!(read_header(&good, 7), Some(header));
         assert_eq!(read_header(&good, 8), None);
         for position in 0..HEADER {
             let mut bad = good.to_vec();
