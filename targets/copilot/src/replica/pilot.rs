@@ -7,7 +7,7 @@ use depfast::{Outcome, QuorumEvent, Verdict};
 use super::Copilot;
 use super::round::Round;
 use crate::core::{
-    Commit, FastReply, Index, Proposal, Quorums, Role, View, final_dependency, majority_saw,
+    Choice, Commit, FastReply, Index, Proposal, Quorums, Role, View, final_dependency, majority_saw,
 };
 use crate::message::{FAST_ACCEPT, FastAccept};
 use crate::wire::Wire;
@@ -62,20 +62,25 @@ impl Copilot {
         };
         round.add(self.me, own);
 
-        let outcome = fast.wait_for("fast quorum", self.timing.fast_path).await;
-        if outcome == Outcome::Ready && self.is_mine(role, index, view) {
-            let commit = Commit {
-                choice: vote.proposal(),
-                dep_seen: seen(&round, quorums, dep_view),
-            };
-            self.commit(role, index, commit).await;
-            return;
-        }
-        if round.majority("majority of votes").await && self.is_mine(role, index, view) {
-            let mut choice = vote.proposal();
-            let deps = answered_deps(&round);
-            if let Some(dep) = final_dependency(quorums, &deps) {
-                choice.dep = dep;
+        let outcome = if round.majority("majority of votes").await {
+            fast.wait_for("fast quorum", self.timing.fast_path).await
+        } else {
+            Outcome::Fail
+        };
+        if self.is_mine(role, index, view) {
+            if outcome == Outcome::Ready {
+                let commit = Commit {
+                    choice: vote.proposal(),
+                    dep_seen: seen(&round, quorums, dep_view),
+                };
+                self.commit(role, index, commit).await;
+                return;
+            }
+            if let Some(dep) = final_dependency(quorums, &answered_deps(&round)) {
+                let choice = Choice {
+                    dep,
+                    ..vote.proposal()
+                };
                 let dep_view = self.state.borrow().core.standing(role.other()).current;
                 self.have_accepted(role, index, vote.ballot(), choice, dep_view)
                     .await;
