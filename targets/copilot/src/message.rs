@@ -109,6 +109,8 @@ pub struct Beat {
 pub struct SnapshotRequest {
     /// Which piece; the first one is number 0, and makes the snapshot.
     pub piece: u64,
+    /// How many commands the asker has executed: it needs the store only of one that has executed more.
+    pub applied: u64,
 }
 
 /// Somebody wants a role.
@@ -152,7 +154,7 @@ fields!(Decided {
     dep_seen
 });
 fields!(Learn { role, from });
-fields!(SnapshotRequest { piece });
+fields!(SnapshotRequest { piece, applied });
 fields!(Beat {
     views,
     serves,

@@ -73,20 +73,22 @@ impl Acceptor {
         self.reach
     }
 
-    /// Takes over a state of another replica, in which everything up to `executed` was executed; false if this replica
-    /// is further.
+    /// Counts as executed what another replica has executed; false if that is nothing new.
+    ///
+    /// All replicas do the same changes in the same order, so of any two states one contains the other's changes. But
+    /// what a replica did not wait for is still missing in its log, so that each of two may be further in one log: its
+    /// entries that the other one lacks were waited for by nobody, because they change nothing. So both have executed
+    /// everything that either has, as soon as both have the state of the one that has made more changes.
     pub fn install(&mut self, executed: &Both<Index>, reach: Index) -> bool {
-        if Role::BOTH
-            .iter()
-            .any(|role| executed[*role] < self.logs[*role].executed)
-        {
-            return false;
-        }
+        let mut is_news = false;
         for role in Role::BOTH {
-            self.logs[role].begin_after(executed[role]);
+            if executed[role] > self.logs[role].executed {
+                self.logs[role].begin_after(executed[role]);
+                is_news = true;
+            }
         }
-        self.reach = reach;
-        true
+        self.reach = self.reach.max(reach);
+        is_news
     }
 
     /// Whether an entry is decided.

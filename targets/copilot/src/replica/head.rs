@@ -15,7 +15,7 @@ pub(crate) struct Head {
     pub(crate) executed: Both<Index>,
     pub(crate) reach: Index,
     seen: Seen,
-    applied: u64,
+    pub(crate) applied: u64,
     digest: u64,
 }
 

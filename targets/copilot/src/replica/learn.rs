@@ -75,7 +75,7 @@ impl Copilot {
                 }
                 Some(Err(_)) => {
                     drop(state);
-                    // A peer that is behind in the other log cannot help; another one may.
+                    // A peer that has executed nothing that is missing here cannot help; another one may.
                     if !self.fetch_snapshot(peer).await {
                         self.disbelieve(role, peer);
                     }

@@ -31,11 +31,14 @@ impl Copilot {
     ) {
         let mut state = self.state.borrow_mut();
         let piece: Option<Bytes> = if request.piece == 0 {
-            let sending = Sending {
-                next: 1,
-                chunks: state.machine.store.snapshot(),
-            };
-            state.snapshots.insert(from, sending);
+            state.snapshots.remove(&from);
+            if state.machine.applied > request.applied {
+                let sending = Sending {
+                    next: 1,
+                    chunks: state.machine.store.snapshot(),
+                };
+                state.snapshots.insert(from, sending);
+            }
             Some(Head::of(&state).encode())
         } else {
             let Some(sending) = state.snapshots.get_mut(&from) else {
@@ -55,17 +58,22 @@ impl Copilot {
         self.promise(respond, piece.encode());
     }
 
-    /// Takes over the state of a peer; false if that did not work.
+    /// Takes over what a peer has executed, and its store if more led to that than to the one here; false if that did not
+    /// work, or brought nothing.
     pub(crate) async fn fetch_snapshot(&self, peer: ReplicaId) -> bool {
-        let Some(Some(head)) = self.piece(peer, 0).await else {
+        let applied = self.state.borrow().machine.applied;
+        let Some(Some(head)) = self.piece(peer, 0, applied).await else {
             return false;
         };
         let Some(head) = Head::decode(head) else {
             return false;
         };
+        if head.applied <= applied {
+            return self.install(&head, None);
+        }
         let mut restoring = kv::Restoring::default();
         for number in 1.. {
-            match self.piece(peer, number).await {
+            match self.piece(peer, number, applied).await {
                 Some(Some(chunk)) if restoring.take(&chunk).is_ok() => {}
                 Some(None) => break,
                 _ => return false,
@@ -74,11 +82,11 @@ impl Copilot {
         let Ok(store) = restoring.finish() else {
             return false;
         };
-        self.install(&head, head.machine(store))
+        self.install(&head, Some(head.machine(store)))
     }
 
-    async fn piece(&self, peer: ReplicaId, piece: u64) -> Option<Option<Bytes>> {
-        let request = SnapshotRequest { piece }.encode();
+    async fn piece(&self, peer: ReplicaId, piece: u64, applied: u64) -> Option<Option<Bytes>> {
+        let request = SnapshotRequest { piece, applied }.encode();
         let call = self.rpc.call(peer, SNAPSHOT, vec![request]);
         let answer = self
             .env
@@ -87,20 +95,24 @@ impl Copilot {
         Option::<Bytes>::decode(answer.ok()?)
     }
 
-    fn install(&self, head: &Head, machine: Machine) -> bool {
+    fn install(&self, head: &Head, machine: Option<Machine>) -> bool {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         if !state.core.install(&head.executed, head.reach) {
             return false;
         }
         for role in Role::BOTH {
-            state.decided[role] = state.decided[role].split_off(&head.executed[role].next());
+            let next = state.core.log(role).executed().next();
+            state.decided[role] = state.decided[role].split_off(&next);
             state.core.learn_standing(role, head.views[role]);
         }
-        state.machine = machine;
+        // This replica may have executed more while the store was on its way.
+        if let Some(machine) = machine.filter(|theirs| theirs.applied > state.machine.applied) {
+            state.machine = machine;
+            state.proxy.answer_after_snapshot(&state.machine);
+        }
         self.settle(state);
         self.wal.state_replaced();
-        state.proxy.answer_after_snapshot(&state.machine);
         self.moved.set(());
         true
     }

@@ -9,6 +9,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod behind;
 mod client;
 mod cluster;
 mod entries;
