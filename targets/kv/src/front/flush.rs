@@ -1,14 +1,15 @@
 //! Sends answers: whatever the replica answers in one go leaves with one write per connection.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use depfast::{Env, ValueEvent};
 
 use super::Connection;
 
 pub(super) struct Flusher {
-    waiting: RefCell<Vec<Rc<Connection>>>,
+    /// A connection's own coroutine keeps it until everything is sent; it holds this.
+    waiting: RefCell<Vec<Weak<Connection>>>,
     any: ValueEvent<bool>,
 }
 
@@ -22,7 +23,7 @@ impl Flusher {
 
     pub(super) fn add(&self, connection: &Rc<Connection>) {
         let mut waiting = self.waiting.borrow_mut();
-        waiting.push(Rc::clone(connection));
+        waiting.push(Rc::downgrade(connection));
         if waiting.len() == 1 {
             self.any.set(true);
         }
@@ -34,7 +35,7 @@ impl Flusher {
             self.any.wait("answers", |any| *any).await;
             std::mem::swap(&mut batch, &mut self.waiting.borrow_mut());
             self.any.set(false);
-            for connection in batch.drain(..) {
+            for connection in batch.drain(..).filter_map(|one| one.upgrade()) {
                 connection.flush();
             }
         }

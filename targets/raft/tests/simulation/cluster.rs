@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use depfast::sim::Sim;
@@ -68,7 +68,11 @@ pub(crate) struct Cluster {
     pub(crate) ids: Vec<ReplicaId>,
     setup: Setup,
     running: Rc<RefCell<BTreeMap<ReplicaId, Rc<Raft>>>>,
+    /// Every replica that ever ran.
+    started: Started,
 }
+
+pub(crate) type Started = Rc<RefCell<Vec<(ReplicaId, Weak<Raft>)>>>;
 
 impl Cluster {
     pub(crate) fn start(sim: &Sim, setup: Setup) -> Self {
@@ -77,6 +81,7 @@ impl Cluster {
             ids: (1..=setup.size + setup.spares).map(ReplicaId).collect(),
             setup,
             running: Rc::default(),
+            started: Rc::default(),
         };
         for id in &cluster.ids {
             cluster.start_replica(*id);
@@ -87,6 +92,7 @@ impl Cluster {
     /// Starts, or restarts, a replica. It ends itself when its log fails.
     pub(crate) fn start_replica(&self, id: ReplicaId) {
         let running = Rc::clone(&self.running);
+        let started = Rc::clone(&self.started);
         running.borrow_mut().remove(&id);
         let config = self.config(id);
         self.sim.start(id, move |env| async move {
@@ -94,6 +100,7 @@ impl Cluster {
                 return;
             };
             running.borrow_mut().insert(id, Rc::clone(&raft));
+            started.borrow_mut().push((id, Rc::downgrade(&raft)));
             let front = Front {
                 env: env.clone(),
                 replica: Rc::<Raft>::clone(&raft),
@@ -108,6 +115,11 @@ impl Cluster {
             let _log_error = raft.failed().await;
             running.borrow_mut().remove(&id);
         });
+    }
+
+    /// Who ever ran, to see whether they are gone when the cluster is.
+    pub(crate) fn started(&self) -> Started {
+        Rc::clone(&self.started)
     }
 
     pub(crate) fn crash(&self, id: ReplicaId) {

@@ -39,6 +39,21 @@ pub(crate) fn outcome(seed: u64, setup: &Setup, disks_lie: bool) -> Result<Summa
 pub(crate) fn live(seed: u64, setup: &Setup, disks_lie: bool) -> Result<Summary, String> {
     let sim = Sim::new(seed);
     let cluster = Cluster::start(&sim, setup.clone());
+    let started = cluster.started();
+    let summary = live_in(&sim, cluster, disks_lie)?;
+    drop(sim);
+    // Long rows of lives need the memory of one.
+    let started = started.borrow();
+    let alive = started.iter().filter(|(_, raft)| raft.strong_count() > 0);
+    let alive: Vec<_> = alive.map(|(id, _)| id.to_string()).collect();
+    if alive.is_empty() {
+        Ok(summary)
+    } else {
+        Err(format!("{} outlived the system", alive.join(", ")))
+    }
+}
+
+fn live_in(sim: &Sim, cluster: Cluster, disks_lie: bool) -> Result<Summary, String> {
     let history = History::default();
     let client = |number| Client {
         number,
