@@ -1,10 +1,11 @@
 //! One node's view of the simulated world.
 
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
 use super::disk::NodeDisk;
-use super::network::NodeTransport;
+use super::network::{NodeTransport, Queue};
 use super::stream;
 use super::world::World;
 use crate::detect::CpuTimes;
@@ -81,6 +82,7 @@ impl Backend for SimBackend {
             world: Rc::downgrade(&self.world),
             node: endpoint.me,
             epoch: self.epoch,
+            queue: Rc::new(RefCell::new(Queue::new(endpoint.queue_bytes))),
         });
         Box::pin(std::future::ready(Ok(transport)))
     }

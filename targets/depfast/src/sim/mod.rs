@@ -5,7 +5,7 @@
 //! | what | can |
 //! |---|---|
 //! | nodes | crash, restart, be slow ([`CpuSpeed`]), have a wrong clock ([`ClockSkew`]) |
-//! | links | delay, lose, duplicate, reorder ([`Link`]); be cut in one direction or both, also to clients |
+//! | links | delay, lose, duplicate, reorder ([`Link`]); hold up their sender's queue; be cut in one direction or both, also to clients |
 //! | files | be slow ([`DiskSpeed`]), fail, be full ([`DiskFault`]); lose, tear or keep what was not flushed; rot |
 
 mod backend;
@@ -20,6 +20,7 @@ mod world;
 
 use std::future::Future;
 use std::io;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -139,9 +140,18 @@ impl Sim {
             .insert((from, to), link);
     }
 
-    /// Gives every link the default behaviour again.
+    /// Has what one node sends another wait in its own queue for as long, as if the other were slow to take it. A call that
+    /// waits there may be taken back, and no more waits than the [`Endpoint`](crate::Endpoint) of its sender allows.
+    pub fn set_queue(&self, from: NodeId, to: NodeId, wait: Range<Duration>) {
+        let mut network = self.world.network.borrow_mut();
+        network.queues.insert((from, to), wait);
+    }
+
+    /// Gives every link the default behaviour again, and lets nothing wait in queues from now on.
     pub fn reset_links(&self) {
-        self.world.network.borrow_mut().links.clear();
+        let mut network = self.world.network.borrow_mut();
+        network.links.clear();
+        network.queues.clear();
     }
 
     /// Loses every message between `island` and the rest, in both directions, instead of an earlier island's.

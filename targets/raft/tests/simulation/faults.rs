@@ -139,7 +139,9 @@ impl Faults {
             6 => {
                 self.tally.borrow_mut().bad_links += 1;
                 let other = self.victim();
-                sim.set_link(victim, other, self.link());
+                let link = self.link();
+                sim.set_queue(victim, other, link.delay.clone());
+                sim.set_link(victim, other, link);
             }
             7 => sim.reset_links(),
             8 => {

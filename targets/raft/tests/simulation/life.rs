@@ -40,8 +40,8 @@ pub(crate) fn live(seed: u64, setup: &Setup, disks_lie: bool) -> Result<Summary,
     let sim = Sim::new(seed);
     let cluster = Cluster::start(&sim, setup.clone());
     let started = cluster.started();
-    let summary = live_in(&sim, cluster, disks_lie)?;
-    drop(sim);
+    let summary = live_in(&sim, &cluster, disks_lie)?;
+    drop((cluster, sim));
     // Long rows of lives need the memory of one.
     let started = started.borrow();
     let alive = started.iter().filter(|(_, raft)| raft.strong_count() > 0);
@@ -53,7 +53,7 @@ pub(crate) fn live(seed: u64, setup: &Setup, disks_lie: bool) -> Result<Summary,
     }
 }
 
-fn live_in(sim: &Sim, cluster: Cluster, disks_lie: bool) -> Result<Summary, String> {
+fn live_in(sim: &Sim, cluster: &Cluster, disks_lie: bool) -> Result<Summary, String> {
     let history = History::default();
     let client = |number| Client {
         number,
@@ -69,7 +69,7 @@ fn live_in(sim: &Sim, cluster: Cluster, disks_lie: bool) -> Result<Summary, Stri
     // The node that these run on goes away when it is time to heal.
     let world = depfast::NodeId(1000);
     let clients: Vec<_> = (1..=CLIENTS).map(&client).collect();
-    let faults = Faults::new(&cluster, disks_lie);
+    let faults = Faults::new(cluster, disks_lie);
     let tally = faults.tally();
     sim.start(world, |env| async move {
         for client in clients {
@@ -85,27 +85,27 @@ fn live_in(sim: &Sim, cluster: Cluster, disks_lie: bool) -> Result<Summary, Stri
         sim.run_until(SLICE, || {
             step += 1;
             if seen.is_ok() && step.is_multiple_of(8) {
-                seen = invariants.check_leaders(&cluster);
+                seen = invariants.check_leaders(cluster);
             }
             seen.is_err()
         });
         seen?;
-        invariants.check(&cluster)?;
+        invariants.check(cluster)?;
     }
     sim.crash(world);
     // A restart may still be due.
     sim.run_for(Duration::from_secs(1));
-    heal(&cluster);
+    heal(cluster);
     if !sim.run_until(HEALING, || cluster.is_healed()) {
         return Err(format!(
             "the healed group does not agree: {:?}",
             cluster.statuses()
         ));
     }
-    invariants.check(&cluster)?;
+    invariants.check(cluster)?;
     sim.env().spawn(client(0).read_all());
     sim.run_for(Duration::from_secs(2));
-    invariants.check_all(&cluster)?;
+    invariants.check_all(cluster)?;
 
     let operations: Vec<_> = history.borrow().values().copied().collect();
     let reads = operations
