@@ -91,7 +91,8 @@ impl Cycle {
         loop {
             self.herd.state.periods += 1;
             self.herd.stop()?;
-            if self.wait(start + length)? == Next::End {
+            // From now, not from when it was due: a stop that came late is not cut short.
+            if self.wait(Instant::now() + length)? == Next::End {
                 return Ok(());
             }
             self.herd.go();
