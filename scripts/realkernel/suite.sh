@@ -1,0 +1,174 @@
+# What depbench does on machines with Debian's own kernel, from their preparation to their power loss; sourced by
+# realkernel.sh.
+# shellcheck shell=bash disable=SC2154
+
+suite() {
+    kinds='cpu.quota: {share: 20%}
+cpu.contention: {weight: 15x}
+memory.limit: {bytes: 24MB}
+memory.contention: {bytes: 64MiB}
+disk.throughput: {rate: 128KB/s}
+disk.iops: {rate: 50/s}
+disk.contention: {writers: 2}
+disk.latency: {delay: 50ms}
+net.delay: {delay: 40ms}
+net.loss: {share: 10%}
+net.reorder: {share: 20%, delay: 10ms}
+net.duplicate: {share: 10%}
+net.corrupt: {share: 10%}
+net.rate: {rate: 100KB/s}
+net.partition: {}
+process.pause: {}
+process.kill: {restart: 3s}'
+    types=()
+    everything 4
+}
+
+short() {
+    kinds='cpu.quota: {share: 20%}
+memory.limit: {bytes: 24MB}
+disk.throughput: {rate: 128KB/s}
+net.delay: {delay: 40ms}'
+    types=(--type disk.throughput --type memory.limit --type net.partition)
+    case $(cat "$dir/kind" 2>/dev/null) in
+    # One is all that the emulation bears: server and load share it.
+    qemu) everything 1 ;;
+    *) everything 4 ;;
+    esac
+}
+
+everything() { # how many machines
+    step 'the root file system and the kernel'
+    build uml
+    step 'the machines start'
+    up "$1" "$program"
+    on n1 'uname -r; cat /sys/fs/cgroup/cgroup.controllers'
+    prepare
+    power_experiment
+    step 'what can be injected'
+    inside "$program" check "$dir/power.yaml"
+    measure
+    every_fault
+    power_loss
+    step 'the machines as they were'
+    play teardown
+    for i in $(seq 1 "$count"); do
+        left=$(on "n$i" 'ls -A /var/lib/depbench; ls /usr/local/bin /etc/*.d | grep depbench; true')
+        [ -z "$left" ] || fail "after the teardown n$i has $left"
+    done
+    down
+    [ ! -e "/run/netns/$tag" ] || fail 'the network of the machines is still there'
+    step 'everything was done'
+}
+
+step() { printf '\n== %s (%ss)\n' "$*" "$SECONDS"; }
+
+play() { # playbook
+    ANSIBLE_CONFIG=$here/../ansible/ansible.cfg inside ansible-playbook -i "$dir/inventory.yml" "$here/../ansible/$1.yml" >"$dir/played" 2>&1 ||
+        fail "the playbook: $(cat "$dir/played")"
+    sed -n '/^PLAY RECAP/,$ p' "$dir/played"
+}
+
+prepare() {
+    step 'the playbook prepares them'
+    play site
+    step 'the second time it changes nothing'
+    play site
+    [ "$(grep -c ' changed=0 ' "$dir/played")" = "$count" ] || fail "something changed: $(cat "$dir/played")"
+}
+
+experiment() { # name, phases, faults: prints an experiment on these machines
+    cat <<END
+name: $1
+cluster: {inventory: {file: inventory.yml, disk: {own: 128MiB}}}
+targets: [{depfast-raft: {}}]
+workload: {clients: 4, connections: 2}
+phases: {$2}
+faults:
+$3
+END
+}
+
+measure() {
+    step 'what was asked for against what was got'
+    on n1 "depbench bench faults --csv /tmp/faults.csv ${types[*]}" 2>&1
+    on n1 'cat /tmp/faults.csv; rm /tmp/faults.csv' >"$dir/faults.csv"
+    # Near by what a machine that shares two processors with three others can hold; the lines above say what is inside
+    # of the stated tolerance.
+    python3 - "$dir/faults.csv" <<'END' || fail 'a fault is far from what was asked for, or could not be measured'
+import csv, sys
+def far(row):
+    asked, got = float(row["asked"]), row["got"]
+    return not got or abs(float(got) - asked) > 0.2 * asked + 5
+bad = [row for row in csv.DictReader(open(sys.argv[1])) if far(row)]
+for row in bad:
+    print(row["fault"], row["beside"], "asked", row["asked"], "got", row["got"] or row["remark"])
+sys.exit(bool(bad))
+END
+}
+
+every_fault() {
+    step 'every fault, from the file to the report'
+    local all
+    all=$(wc -l <<<"$kinds")
+    experiment every-fault 'warmup: 2s, baseline: 4s, fault: 8s, recovery: 4s' \
+        "  - {name: slow, type: {process.pause: {}}, on: {node: n1}}
+sweep:
+  faults.slow.type:
+$(sed 's/.*/    - {&}/' <<<"$kinds")" >"$dir/every-fault.yaml"
+    rm -rf "$dir/out"
+    inside "$program" run "$dir/every-fault.yaml" --out "$dir/out" || [ $? = 2 ] || fail 'the run broke off'
+    [ -s "$dir/out/report.html" ] || fail 'there is no report'
+    python3 - "$dir/out/trials.csv" "$all" <<'END' || fail 'not every fault was in'
+import csv, sys
+trials = list(csv.DictReader(open(sys.argv[1])))
+bad = [trial for trial in trials if trial["status"] != "complete"]
+for trial in bad:
+    print(trial)
+print(len(trials), "trials,", len(bad), "of them not complete")
+sys.exit(bool(bad) or len(trials) != int(sys.argv[2]))
+END
+    clean 'after the run'
+}
+
+# What depbench could have left on a machine; nothing when it is clean.
+leftovers='find /sys/fs/cgroup -name "depbench*"; find /var/lib/depbench -type f ! -name gate; losetup -a | grep depbench
+tc qdisc show | grep -E "netem|tbf|prio|htb"; ip -o link | grep -o "db-[^:@ ]*"; iptables-save | grep DEPBENCH
+grep depbench /proc/mounts; pgrep -a depbench; true'
+
+clean() { # when
+    for i in $(seq 1 "$count"); do
+        left=$(on "n$i" "$leftovers")
+        [ -z "$left" ] || fail "$1, n$i has: $left"
+    done
+    echo 'nothing is left on any machine'
+}
+
+power_experiment() {
+    experiment power 'warmup: 2s, baseline: 3s, fault: 600s' \
+        '  - {name: slow, type: {net.delay: {delay: 40ms}}, on: {node: n1}}
+  - {name: throttled, type: {disk.throughput: {rate: 1MB/s}}, on: {node: n1}}' >"$dir/power.yaml"
+}
+
+power_loss() {
+    step 'a machine loses its power in the middle of faults'
+    local until=$((SECONDS + 600))
+    rm -rf "$dir/power"
+    inside "$program" run "$dir/power.yaml" --out "$dir/power" >"$dir/power.log" 2>&1 &
+    running=$!
+    until [ "$(cat "$dir"/power/trials/*/1/events.csv 2>/dev/null | grep -c fault-effective)" = 2 ]; do
+        kill -0 "$running" 2>/dev/null || fail "the run ended early: $(tail -n 20 "$dir/power.log")"
+        [ "$SECONDS" -lt "$until" ] || fail "the faults did not come in: $(tail -n 20 "$dir/power.log")"
+        sleep 1
+    done
+    crash 1
+    wait "$running" || true
+    running=
+    boot 1
+    await 1
+    left=$(on n1 'find /var/lib/depbench -type f ! -name gate')
+    [ -n "$left" ] || fail 'the journal of n1 did not survive: nothing shows that heal had to do anything'
+    echo "$left"
+    inside "$program" heal "$dir/power.yaml"
+    clean 'after heal'
+}
