@@ -1,4 +1,5 @@
 use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -186,7 +187,8 @@ impl NodeCgroup {
         members.map(Admission::new)
     }
 
-    /// A way in for processes that only this controller is to govern. In version 2 all controllers go together.
+    /// A way in for helpers: what they do to this controller's resource is the child's, but they are none of its members,
+    /// which faults stop and end. In version 2 all controllers go together: helpers live in a group within the child's.
     ///
     /// # Errors
     /// When the group is gone, or there is no such controller.
@@ -196,6 +198,10 @@ impl NodeCgroup {
         child: Child,
     ) -> Result<Admission, CgroupError> {
         let dir = self.dir(controller, Scope::Child(child))?;
+        let dir = match self.inner.hierarchies.mode() {
+            Mode::V1 | Mode::None => dir,
+            Mode::V2 => helpers_of(&dir)?,
+        };
         Ok(Admission::new(vec![open_members(&dir)?]))
     }
 
@@ -355,6 +361,17 @@ fn open_members(dir: &Path) -> Result<OwnedFd, CgroupError> {
     let path = dir.join("cgroup.procs");
     let file = OpenOptions::new().write(true).open(&path);
     Ok(file.map_err(CgroupError::file("open", &path))?.into())
+}
+
+/// The group for helpers within a child's; nothing is enabled in it, so that all it uses counts as the child's.
+fn helpers_of(child: &Path) -> Result<PathBuf, CgroupError> {
+    let dir = child.join("helpers");
+    match fs::create_dir(&dir) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(CgroupError::file("make", &dir)(error))
+        }
+        _ => Ok(dir),
+    }
 }
 
 fn make(dir: &Path) -> Result<(), CgroupError> {
