@@ -6,12 +6,14 @@
 //! | [`store`] | the state machine: keys, values and sessions; its snapshots |
 //! | [`replica`] | what a replication protocol offers to the front end |
 //! | [`front`] | the Redis protocol: connections, commands, replies in order |
+//! | [`health`] | what a replica notices of its own slowness |
 //! | [`server`] | what every replica has in common as a process runs it |
 //!
 //! Everything names only [`depfast`] types, so it runs simulated as well as for real.
 
 pub mod command;
 pub mod front;
+pub mod health;
 pub mod replica;
 pub mod server;
 pub mod store;

@@ -8,30 +8,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use depfast::Env;
-use depfast::detect::{Alert, CpuDetector, Monitor, WaitDetector};
+use kv::health::is_own_slowness;
 
 use crate::replica::Raft;
 use crate::types::Term;
 
-/// How often the detectors look, and how many bad observations in a row they want.
-const PERIOD: Duration = Duration::from_millis(100);
-const PATIENCE: u32 = 10;
-const CPU_SHARE: f64 = 0.2;
-/// The wait for a flush of the log.
-const FLUSH: &str = "log flush";
-const SLOW_FLUSH: Duration = Duration::from_millis(50);
 /// How long a new leader is left alone; twice as long for every leader in a row that has handed over.
 const TRUST: Duration = Duration::from_secs(3);
 const DOUBLINGS: u32 = 6;
-
-/// Starts the detectors.
-pub(crate) fn watch(env: &Env) {
-    let monitor = Monitor::start(env, PERIOD);
-    monitor.register(CpuDetector::new(CPU_SHARE, PATIENCE));
-    // Spikes of other waits are the fault of others.
-    monitor.register(WaitDetector::new(f64::INFINITY, PATIENCE).with_limit(FLUSH, SLOW_FLUSH));
-}
 
 impl Raft {
     /// Hands over if this leader finds itself slow.
@@ -66,10 +50,3 @@ impl Raft {
         }
     }
 }
-
-fn is_own_slowness(alert: &Alert) -> bool {
-    alert.label.starts_with(FLUSH) || alert.detector == CPU
-}
-
-/// How the alerts of the CPU detector are named.
-const CPU: &str = "cpu";

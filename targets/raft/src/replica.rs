@@ -11,7 +11,6 @@ use kv::Store;
 
 use crate::config::{Config, Reads, Timing};
 use crate::membership::{self, Group, Membership};
-use crate::mitigation;
 use crate::mutation::Mutation;
 use crate::peers::Peers;
 use crate::snapshot;
@@ -142,7 +141,7 @@ impl Raft {
         let making_space = Rc::clone(&raft);
         env.spawn(async move { making_space.make_space_forever().await });
         if config.mitigation {
-            mitigation::watch(env);
+            kv::health::watch(env);
         }
         env.spawn(async move { promising.answer_when_durable().await });
         Ok(raft)

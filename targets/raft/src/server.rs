@@ -8,7 +8,6 @@ use kv::server::{serve_clients, until_end};
 use kv::{Replica, Role};
 
 use crate::config::{Config, ConfigError};
-use crate::mitigation;
 use crate::replica::Raft;
 
 /// How long the last answers have to leave.
@@ -41,7 +40,7 @@ pub async fn run(env: Env, config: Config) -> Result<(), ServeError> {
     let raft = Raft::start(&env, &config).await.map_err(failed_to_start)?;
     if !config.mitigation {
         // Nobody acts on what they find, but whoever watches the group wants to know.
-        mitigation::watch(&env);
+        kv::health::watch(&env);
     }
     let replica = Rc::<Raft>::clone(&raft);
     let listen = config.client_listen.as_deref();

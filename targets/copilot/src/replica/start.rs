@@ -66,6 +66,8 @@ impl Copilot {
             peers: members.into_iter().filter(|id| *id != config.id).collect(),
             timing: config.timing.clone(),
             log_entries: config.log_entries,
+            #[cfg(feature = "mutations")]
+            mutation: config.mutation,
             rpc,
             wal,
             state: RefCell::new(state),
@@ -75,6 +77,7 @@ impl Copilot {
             behind: ValueEvent::new(env, ()),
             promises: Promises::new(env),
         });
+        kv::health::watch(env);
         copilot.run(is_new);
         Ok(copilot)
     }
