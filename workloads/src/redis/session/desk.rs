@@ -5,6 +5,9 @@ use vocab::time::Monotonic;
 
 use crate::load::Request;
 
+/// How often the patience for an answer doubles.
+const DOUBLINGS: u32 = 5;
+
 /// A request that has not been answered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pending {
@@ -16,6 +19,8 @@ pub(super) struct Pending {
     pub(super) sent: Monotonic,
     /// When it was last sent anywhere.
     pub(super) asked: Monotonic,
+    /// How often it was sent again because nobody had answered.
+    repeats: u32,
 }
 
 /// The requests of one session and the clients that share it.
@@ -80,6 +85,7 @@ impl Desk {
             since,
             sent: now,
             asked: now,
+            repeats: 0,
         }));
     }
 
@@ -104,12 +110,14 @@ impl Desk {
         self.select(|one| now.since(one.sent) > timeout)
     }
 
-    /// The requests that were last sent longer than `patience` ago; they count as sent now.
+    /// The requests that were last sent longer than `patience` ago, or than twice that after the first repetition, and
+    /// so on; they count as sent now. Servers with a queue as long as the patience would only get more to do.
     pub(super) fn take_late(&mut self, now: Monotonic, patience: Duration) -> Vec<u64> {
-        let late = self.select(|one| now.since(one.asked) > patience);
+        let late = self.select(|one| now.since(one.asked) > patience * (1 << one.repeats));
         for seq in &late {
             if let Some(one) = self.get(*seq) {
                 one.asked = now;
+                one.repeats = (one.repeats + 1).min(DOUBLINGS);
             }
         }
         late
@@ -146,7 +154,15 @@ mod tests {
         let limit = Duration::from_millis(10);
         assert_eq!(desk.overdue(at(13), limit), [3]);
         assert_eq!(desk.take_late(at(13), limit), [3]);
-        assert_eq!(desk.take_late(at(20), limit), [0; 0]);
+        for (millis, late) in [
+            (20, vec![]),
+            (33, vec![]),
+            (34, vec![3]),
+            (74, vec![]),
+            (75, vec![3]),
+        ] {
+            assert_eq!(desk.take_late(at(millis), limit), late, "after {millis} ms");
+        }
         assert_eq!(desk.begin_anew(10).len(), 1);
         assert_eq!((desk.idle(), desk.next()), (3, 1));
     }
