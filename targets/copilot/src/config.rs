@@ -30,6 +30,9 @@ pub struct Config {
     /// The log file is replaced by the state that it has led to when it has grown by more bytes than these, and than that
     /// state has.
     pub log_bytes: u64,
+    /// The mistake it makes on purpose.
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<crate::Mutation>,
 }
 
 /// A reasonable [`Config::log_entries`]: some seconds of full load.
@@ -104,6 +107,8 @@ impl Config {
             timing: Timing::default(),
             log_entries: LOG_ENTRIES,
             log_bytes: LOG_BYTES,
+            #[cfg(feature = "mutations")]
+            mutation: None,
         }
     }
 

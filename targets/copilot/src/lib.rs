@@ -17,6 +17,7 @@ pub mod config;
 pub mod core;
 pub mod machine;
 pub mod message;
+mod mutation;
 mod replica;
 pub mod seen;
 pub mod server;
@@ -25,5 +26,6 @@ pub mod wire;
 
 pub use config::{Config, ConfigError, Durability, Member, Timing};
 pub use core::ReplicaId;
+pub use mutation::Mutation;
 pub use replica::Copilot;
 pub use server::{ServeError, run, serve};

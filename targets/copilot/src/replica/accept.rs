@@ -5,8 +5,11 @@ use std::rc::Rc;
 use super::Copilot;
 use super::round::Round;
 use super::state::State;
-use crate::core::{AcceptReply, Ballot, Choice, Commit, Index, Refusal, Role, View, majority_saw};
+use crate::core::{
+    AcceptReply, Ballot, Choice, Commit, Index, Quorums, Refusal, Role, View, Vote, majority_saw,
+};
 use crate::message::{ACCEPT, Accept, DECIDED, Decided};
+use crate::mutation::Mutation;
 use crate::wire::Wire;
 
 impl Copilot {
@@ -21,9 +24,11 @@ impl Copilot {
     ) {
         let own = {
             let mut state = self.state.borrow_mut();
-            let own = state
-                .core
-                .accept(role, index, ballot, choice.clone(), dep_view);
+            let mut own = choice.clone();
+            if self.mutates(Mutation::AcceptTwoValues) {
+                own = own_proposal(&state, role, index).unwrap_or(own);
+            }
+            let own = state.core.accept(role, index, ballot, own, dep_view);
             self.settle(&mut state);
             own
         };
@@ -47,9 +52,19 @@ impl Copilot {
                 .filter(|(_, answer)| answer.dep_seen)
                 .count();
             let quorums = self.state.borrow().core.quorums();
-            let dep_seen = majority_saw(quorums, saw).then_some(dep_view);
+            let dep_seen = self.majority_saw(quorums, saw).then_some(dep_view);
+            let mut choice = choice;
+            if self.mutates(Mutation::FastAfterAccept) {
+                let own = own_proposal(&self.state.borrow(), role, index);
+                choice = own.unwrap_or(choice);
+            }
             self.commit(role, index, Commit { choice, dep_seen }).await;
         }
+    }
+
+    /// Whether so many saw a dependency that no later view of its role can begin before it.
+    pub(super) fn majority_saw(&self, quorums: Quorums, saw: usize) -> bool {
+        majority_saw(quorums, saw) || self.mutates(Mutation::SeenByMajority)
     }
 
     /// Decides an entry and makes the decision known, once nothing can make this replica forget it.
@@ -125,4 +140,10 @@ impl Copilot {
             }
         }
     }
+}
+
+/// What was proposed at an index, as far as it is known here: for replicas that err on purpose.
+fn own_proposal(state: &State, role: Role, index: Index) -> Option<Choice> {
+    let entry = state.core.log(role).get(index)?;
+    entry.vote.as_ref().map(Vote::proposal)
 }

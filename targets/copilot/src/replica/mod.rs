@@ -26,6 +26,7 @@ use depfast::{Env, Rpc, ValueEvent};
 
 use crate::config::Timing;
 use crate::core::{Both, ReplicaId};
+use crate::mutation::Mutation;
 use crate::wal::Wal;
 use answer::Promises;
 use state::State;
@@ -42,6 +43,8 @@ pub struct Copilot {
     pub(crate) peers: Vec<ReplicaId>,
     pub(crate) timing: Timing,
     log_entries: u64,
+    #[cfg(feature = "mutations")]
+    mutation: Option<Mutation>,
     pub(crate) rpc: Rpc,
     pub(crate) wal: Rc<Wal>,
     pub(crate) state: RefCell<State>,
@@ -54,4 +57,17 @@ pub struct Copilot {
     /// Is set when a peer was seen to know more.
     pub(crate) behind: ValueEvent<()>,
     pub(crate) promises: Promises,
+}
+
+impl Copilot {
+    /// Whether it is to make this mistake on purpose.
+    pub(crate) fn mutates(&self, mutation: Mutation) -> bool {
+        #[cfg(feature = "mutations")]
+        return self.mutation == Some(mutation);
+        #[cfg(not(feature = "mutations"))]
+        {
+            let _never = (self, mutation);
+            false
+        }
+    }
 }

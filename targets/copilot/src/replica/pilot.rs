@@ -7,9 +7,10 @@ use depfast::{Outcome, QuorumEvent, Verdict};
 use super::Copilot;
 use super::round::Round;
 use crate::core::{
-    Choice, Commit, FastReply, Index, Proposal, Quorums, Role, View, final_dependency, majority_saw,
+    Choice, Commit, FastReply, Index, Proposal, Quorums, Role, View, final_dependency,
 };
 use crate::message::{FAST_ACCEPT, FastAccept};
+use crate::mutation::Mutation;
 use crate::wire::Wire;
 
 impl Copilot {
@@ -27,8 +28,9 @@ impl Copilot {
         let quorums = self.state.borrow().core.quorums();
         let fast = QuorumEvent::new(&self.env, quorums.fast(), quorums.members);
         let judging = fast.clone();
+        let any_counts = self.mutates(Mutation::CountEveryVote);
         let judge = move |member, answer: Option<&FastReply>| {
-            let agrees = answer.is_some_and(|answer| answer.dep == dep);
+            let agrees = answer.is_some_and(|answer| answer.dep == dep || any_counts);
             judging.vote(
                 member,
                 if agrees {
@@ -71,7 +73,7 @@ impl Copilot {
             if outcome == Outcome::Ready {
                 let commit = Commit {
                     choice: vote.proposal(),
-                    dep_seen: seen(&round, quorums, dep_view),
+                    dep_seen: self.seen(&round, quorums, dep_view),
                 };
                 self.commit(role, index, commit).await;
                 return;
@@ -92,20 +94,16 @@ impl Copilot {
     fn is_mine(&self, role: Role, index: Index, view: View) -> bool {
         self.state.borrow().core.is_mine(role, index, view)
     }
+
+    /// The view of the other role, if a majority saw the dependency in it.
+    fn seen(&self, round: &Round<FastReply>, quorums: Quorums, dep_view: View) -> Option<View> {
+        let answers = round.answers.borrow();
+        let saw = answers.iter().filter(|(_, answer)| answer.dep_seen).count();
+        self.majority_saw(quorums, saw).then_some(dep_view)
+    }
 }
 
 fn answered_deps(round: &Round<FastReply>) -> Vec<Index> {
     let answers = round.answers.borrow();
     answers.iter().map(|(_, answer)| answer.dep).collect()
-}
-
-/// The view of the other role, if a majority saw the dependency in it.
-fn seen(round: &Round<FastReply>, quorums: Quorums, dep_view: View) -> Option<View> {
-    let saw = round
-        .answers
-        .borrow()
-        .iter()
-        .filter(|(_, answer)| answer.dep_seen)
-        .count();
-    majority_saw(quorums, saw).then_some(dep_view)
 }

@@ -136,6 +136,44 @@ fn the_group_goes_on_while_a_pilot_pauses_and_after() {
     assert_eq!(group.insist(1, &["GET", "back"]), "1");
 }
 
+/// Lets a replica run for a moment now and then only, and has another one serve meanwhile. Each time it wakes it has heard
+/// nobody for longer than it takes to suspect them.
+fn starve(group: &Group, victim: usize, served_by: usize, written: &mut u64) {
+    for _ in 0..4 {
+        group.signal(victim, "STOP");
+        let end = Instant::now() + Duration::from_millis(1200);
+        while Instant::now() < end {
+            *written += 1;
+            let text = written.to_string();
+            assert_eq!(group.insist(served_by, &["SET", "meanwhile", &text]), "OK");
+            assert_eq!(group.insist(served_by, &["GET", "meanwhile"]), text);
+        }
+        group.signal(victim, "CONT");
+        thread::sleep(Duration::from_millis(80));
+    }
+}
+
+/// The reference implementation dies when a starved follower suspects a healthy pilot.
+#[test]
+fn a_starved_follower_leaves_the_group_serving() {
+    let mut group = Group::start(3, Durability::Memory);
+    let mut written = 0;
+    under_load(&mut group, |group| {
+        starve(group, 2, 0, &mut written);
+        println!("{written} writes while the follower suspects everybody");
+        // Nobody hears the pilot for a while, so the follower does get the role.
+        group.signal(0, "STOP");
+        group.holder("pilot", &[2]);
+        group.signal(0, "CONT");
+        group.holder("follower", &[0]);
+        starve(group, 2, 1, &mut written);
+        println!("{written} writes, the later ones with a starved pilot");
+    });
+    for id in 0..3 {
+        assert_eq!(group.insist(id, &["GET", "meanwhile"]), written.to_string());
+    }
+}
+
 #[test]
 fn a_repeated_command_gets_its_first_answer_from_anyone() {
     let group = Group::start(3, Durability::Memory);

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use depfast::sim::Sim;
 use depfast_copilot::core::Role;
-use depfast_copilot::{Config, Copilot, Durability, Member, ReplicaId};
+use depfast_copilot::{Config, Copilot, Durability, Member, Mutation, ReplicaId};
 use kv::{Front, Limits, Replica, Status};
 
 /// How much replicas remember of their past.
@@ -26,18 +26,31 @@ pub(crate) struct Cluster {
     pub(crate) ids: Vec<ReplicaId>,
     pub(crate) durability: Durability,
     memory: Memory,
+    /// The mistake that all make.
+    mutation: Option<Mutation>,
     running: Rc<RefCell<BTreeMap<ReplicaId, Rc<Copilot>>>>,
     starts: Rc<RefCell<BTreeMap<ReplicaId, u64>>>,
 }
 
 impl Cluster {
     pub(crate) fn start(sim: &Sim, size: u32, durability: Durability, memory: Memory) -> Self {
+        Self::start_erring(sim, size, durability, memory, None)
+    }
+
+    pub(crate) fn start_erring(
+        sim: &Sim,
+        size: u32,
+        durability: Durability,
+        memory: Memory,
+        mutation: Option<Mutation>,
+    ) -> Self {
         let ids = (1..=size).map(ReplicaId).collect();
         let cluster = Self {
             sim: sim.clone(),
             ids,
             durability,
             memory,
+            mutation,
             running: Rc::default(),
             starts: Rc::default(),
         };
@@ -162,6 +175,7 @@ impl Cluster {
         let members = self.ids.iter().map(|id| (*id, member(id))).collect();
         let config = Config {
             durability: self.durability,
+            mutation: self.mutation,
             ..Config::new(id, members, PathBuf::new())
         };
         match self.memory {

@@ -16,6 +16,7 @@ mod entries;
 mod faults;
 mod invariants;
 mod moments;
+mod mutations;
 mod scenarios;
 mod scene;
 mod starved;
@@ -29,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use depfast::sim::Sim;
-use depfast_copilot::Durability;
+use depfast_copilot::{Durability, Mutation};
 use history::{Budget, Input, Operation, Output, Verdict, check};
 
 use client::{Client, History};
@@ -61,7 +62,7 @@ struct Summary {
 }
 
 /// One life of a group under faults, and its healing.
-fn live(seed: u64) -> Result<Summary, String> {
+fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
     let sim = Sim::new(seed);
     let size = match seed % 8 {
         3 | 6 => 5,
@@ -78,7 +79,7 @@ fn live(seed: u64) -> Result<Summary, String> {
     } else {
         Memory::Long
     };
-    let cluster = Cluster::start(&sim, size, durability, memory);
+    let cluster = Cluster::start_erring(&sim, size, durability, memory, mutation);
     let history = History::default();
     let client = |number| Client {
         number,
@@ -157,8 +158,8 @@ fn live(seed: u64) -> Result<Summary, String> {
 }
 
 /// A panic of the protocol is a finding like any other.
-fn outcome(seed: u64) -> Result<Summary, String> {
-    catch_unwind(AssertUnwindSafe(|| live(seed)))
+fn outcome(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
+    catch_unwind(AssertUnwindSafe(|| live(seed, mutation)))
         .unwrap_or_else(|_| Err("a replica panicked".into()))
 }
 
@@ -228,7 +229,7 @@ fn faults_break_no_promise() {
                     if seed >= seeds.end {
                         return;
                     }
-                    let outcome = outcome(seed);
+                    let outcome = outcome(seed, None);
                     total.lock().unwrap().add(seed, outcome);
                 }
             });
@@ -256,7 +257,7 @@ fn faults_break_no_promise() {
 
 #[test]
 fn a_seed_is_a_run() {
-    let (one, again) = (live(7).unwrap(), live(7).unwrap());
+    let (one, again) = (live(7, None).unwrap(), live(7, None).unwrap());
     assert_eq!(one, again);
     assert!(one.acknowledged > 50, "the group did serve: {one:?}");
 }

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use depfast::Stream;
 use depfast::sim::{Link, Sim};
 use depfast_copilot::core::{Index, Role};
-use depfast_copilot::{Copilot, Durability, ReplicaId};
+use depfast_copilot::{Copilot, Durability, Mutation, ReplicaId};
 use kv::Replica;
 use resp::{encode, parse_reply};
 
@@ -44,8 +44,18 @@ impl Scene {
     }
 
     pub(crate) fn with(size: u32, durability: Durability, memory: Memory) -> Self {
+        Self::of(|sim| Cluster::start(sim, size, durability, memory))
+    }
+
+    /// Replicas that all make the same mistake.
+    pub(crate) fn erring(size: u32, mutation: Option<Mutation>) -> Self {
+        let (durability, memory) = (Durability::Memory, Memory::Long);
+        Self::of(|sim| Cluster::start_erring(sim, size, durability, memory, mutation))
+    }
+
+    fn of(start: impl FnOnce(&Sim) -> Cluster) -> Self {
         let sim = Sim::new(42);
-        let cluster = Cluster::start(&sim, size, durability, memory);
+        let cluster = start(&sim);
         sim.run_for(millis(20));
         Self {
             sim,
