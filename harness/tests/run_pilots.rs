@@ -6,12 +6,14 @@ mod common;
 
 use std::time::Duration;
 
+use common::needs_root;
 use common::recorded::{Recorded, job, start};
 use common::replicas::{Group, PATIENCE};
 use common::runs::Lab;
 use depbench::agent::clock;
+use results::HistoryVerdict;
 use targets::{DepfastCopilot, TargetSpec};
-use vocab::ids::Role;
+use vocab::ids::{Phase, Role};
 use vocab::units::Span;
 use workloads::DriverKind;
 
@@ -67,4 +69,47 @@ fn no_request_fails_and_no_write_is_lost_when_pilots_die() {
     }
     seen.read_back(DriverKind::Pilots, &group.clients()[1..], PATIENCE);
     seen.assert_linearizable();
+}
+
+/// `experiments/copilot-faults.yaml` in short.
+#[test]
+fn a_slow_pilot_stops_nobody() {
+    if !needs_root() {
+        return;
+    }
+    let lab = Lab::new("slowpilot");
+    let run = lab.start(
+        "cluster: {local: {servers: 3, clients: 1}}
+targets: [{depfast-copilot: {}}]
+workload:
+  clients: 8
+  connections: 4
+  write: 50%
+  sample_keys: 4
+  keys: {uniform: {count: 100}}
+  mode: {open: {rate: 200/s, arrivals: constant}}
+phases: {warmup: 1s, baseline: 2s, fault: 4s, recovery: 2s}
+faults:
+  - name: slow
+    type: {cpu.quota: {share: 5%}}
+    on: {role: pilot}
+sweep:
+  faults.slow.type:
+    - cpu.quota: {share: 5%}
+    - net.delay: {delay: 40ms}
+",
+    );
+    let ended = run.end();
+    lab.assert_clean();
+    lab.assert_sound(&ended, 2);
+    for trial in lab.results().trials().unwrap() {
+        let history = trial.record().history.clone();
+        assert!(
+            matches!(history, Some(HistoryVerdict::Linearizable { operations }) if operations > 10),
+            "{history:?} {ended}"
+        );
+        let intervals = trial.intervals().unwrap();
+        let faulty = intervals.iter().filter(|row| row.phase == Phase::Fault);
+        assert!(faulty.map(|row| row.ok).sum::<u64>() > 0, "{ended}");
+    }
 }
