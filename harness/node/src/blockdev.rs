@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{major, minor};
@@ -62,25 +62,59 @@ impl WholeDisk {
             source,
         };
         let number = DeviceNumber::of(fs::metadata(dir).map_err(failed)?.dev());
-        let no_disk = || NoDisk::NotOnOne {
+        WholeDisk::with(number).ok_or_else(|| NoDisk::NotOnOne {
             dir: dir.to_owned(),
-        };
-        // Major 0 is given to file systems without a device.
-        if number.major == 0 {
-            return Err(no_disk());
-        }
-        let device = fs::canonicalize(format!("/sys/dev/block/{number}")).map_err(|_| no_disk())?;
-        let whole = match device.join("partition").exists() {
-            true => device.parent().map(Path::to_owned).ok_or_else(no_disk)?,
-            false => device,
-        };
-        let text = fs::read_to_string(whole.join("dev")).map_err(|_| no_disk())?;
-        let name = whole.file_name().ok_or_else(no_disk)?;
-        Ok(WholeDisk {
-            name: name.to_string_lossy().into_owned(),
-            number: DeviceNumber::parse(&text).ok_or_else(no_disk)?,
         })
     }
+
+    /// The disk with this device file, or the one that it is a partition of.
+    ///
+    /// # Errors
+    /// There is no such block device; the error names those there are.
+    pub fn named(device: &Path) -> Result<WholeDisk, NoDisk> {
+        let found = fs::metadata(device).ok();
+        let found = found.filter(|found| found.file_type().is_block_device());
+        let number = found.map(|found| DeviceNumber::of(found.rdev()));
+        number
+            .and_then(WholeDisk::with)
+            .ok_or_else(|| NoDisk::Unknown {
+                device: device.to_owned(),
+                known: all(),
+            })
+    }
+
+    fn with(number: DeviceNumber) -> Option<WholeDisk> {
+        // Major 0 is given to file systems without a device.
+        if number.major == 0 {
+            return None;
+        }
+        let device = fs::canonicalize(format!("/sys/dev/block/{number}")).ok()?;
+        let whole = match device.join("partition").exists() {
+            true => device.parent()?.to_owned(),
+            false => device,
+        };
+        let text = fs::read_to_string(whole.join("dev")).ok()?;
+        Some(WholeDisk {
+            name: whole.file_name()?.to_string_lossy().into_owned(),
+            number: DeviceNumber::parse(&text)?,
+        })
+    }
+}
+
+/// The names of all block devices that have a size.
+fn all() -> Vec<String> {
+    let entries = fs::read_dir("/sys/class/block").into_iter().flatten();
+    let has_size = |name: &String| {
+        let size = fs::read_to_string(format!("/sys/class/block/{name}/size"));
+        size.is_ok_and(|size| size.trim() != "0")
+    };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let mut names: Vec<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(has_size)
+        .collect();
+    names.sort();
+    names
 }
 
 impl fmt::Display for WholeDisk {
@@ -99,6 +133,14 @@ pub enum NoDisk {
     NotOnOne {
         /// The directory.
         dir: PathBuf,
+    },
+    /// There is no such block device.
+    #[error("{} is no block device, there are: {}", device.display(), known.join(", "))]
+    Unknown {
+        /// What was named.
+        device: PathBuf,
+        /// Those there are.
+        known: Vec<String>,
     },
     /// The directory cannot be looked at.
     #[error("cannot look at {}", dir.display())]
@@ -120,6 +162,17 @@ mod tests {
         assert!(error.to_string().contains("no single disk"), "{error}");
         let error = WholeDisk::under(Path::new("/nowhere/at/all")).unwrap_err();
         assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_told() {
+        let error = WholeDisk::named(Path::new("/dev/null")).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("/dev/null is no block device, there are: "),
+            "{error}"
+        );
     }
 
     #[test]

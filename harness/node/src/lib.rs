@@ -5,13 +5,14 @@
 //! - [`guardian`]: the process that outlives an agent and heals after it;
 //! - [`cgroup`]: a node's budget, its server, contention and client groups, limits and usage (v1 and v2);
 //! - [`netns`], [`links`]: network namespaces by descriptor, veth pairs, addresses, routes;
-//! - [`loopdisk`], [`blockdev`]: a disk of its own for a node, and which disk a directory lies on; [`swapdisk`];
+//! - [`loopdisk`], [`extradisk`], [`blockdev`]: a disk of its own for a node, and which disk a directory lies on; [`swapdisk`];
 //! - [`procfs`]: usage counters of processes, networks and the machine;
 //! - [`tool`]: typed command lines of `tc` and `iptables`;
 //! - [`identity`], [`namespace`], [`tag`]: how processes, namespaces and our own things are told apart.
 
 pub mod blockdev;
 pub mod cgroup;
+pub mod extradisk;
 pub mod facts;
 pub mod guardian;
 pub mod identity;

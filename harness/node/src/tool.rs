@@ -26,17 +26,20 @@ pub enum Program {
     Nft,
     /// Makes ext4 file systems.
     MkfsExt4,
+    /// Tells what a block device holds.
+    Blkid,
 }
 
 impl Program {
     /// All of them.
-    pub const ALL: [Program; 6] = [
+    pub const ALL: [Program; 7] = [
         Program::Tc,
         Program::Ip,
         Program::Iptables,
         Program::Ip6tables,
         Program::Nft,
         Program::MkfsExt4,
+        Program::Blkid,
     ];
 
     /// The name of its file.
@@ -48,6 +51,7 @@ impl Program {
             Program::Ip6tables => "ip6tables",
             Program::Nft => "nft",
             Program::MkfsExt4 => "mkfs.ext4",
+            Program::Blkid => "blkid",
         }
     }
 
@@ -59,6 +63,7 @@ impl Program {
             Program::Iptables | Program::Ip6tables => "iptables",
             Program::Nft => "nftables",
             Program::MkfsExt4 => "e2fsprogs",
+            Program::Blkid => "util-linux",
         }
     }
 
