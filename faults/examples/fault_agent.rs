@@ -77,6 +77,7 @@ fn context(order: &Order) -> Result<FaultContext, Failure> {
         latency: None,
         keeper: None,
         disk: order.journal.parent().map(Path::to_owned),
+        device: None,
         link: link.transpose()?,
         flow: Flow::default(),
         wiring: order.wiring,

@@ -29,6 +29,8 @@ pub struct FaultContext {
     pub servers: Vec<ProcessId>,
     /// A directory on the disk that the servers' data lies on; `None` when that is not known.
     pub disk: Option<PathBuf>,
+    /// The device of that disk, where it is not to be found out from the directory.
+    pub device: Option<PathBuf>,
     /// The layer over the servers' data; `None` when there is none.
     pub latency: Option<LatencyLayer>,
     /// The link that a network fault is about; `None` when there is none.
@@ -77,7 +79,11 @@ impl FaultContext {
             .disk
             .clone()
             .ok_or_else(|| unavailable("the node's disk is not known".to_owned()))?;
-        let whole = WholeDisk::under(&dir).map_err(|error| unavailable(error.to_string()))?;
+        let whole = match &self.device {
+            Some(device) => WholeDisk::named(device),
+            None => WholeDisk::under(&dir),
+        };
+        let whole = whole.map_err(|error| unavailable(error.to_string()))?;
         Ok(Disk { whole, dir })
     }
 

@@ -9,6 +9,7 @@
 mod answer;
 pub mod clock;
 mod complaint;
+mod disk;
 mod enclosure;
 mod farewell;
 mod faulting;
@@ -25,6 +26,7 @@ mod serve;
 mod stdio;
 mod usage;
 pub mod wire;
+mod wiring;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -32,7 +34,7 @@ use std::process::ExitCode;
 use nix::libc;
 
 pub use home::{data_dir, logs_dir};
-pub use options::{DEFAULT_LEASE, Isolation, Options, Privilege, Uplink};
+pub use options::{DEFAULT_LEASE, Isolation, Named, Options, Privilege, Uplink};
 pub use program::program_hash;
 
 use home::Home;

@@ -7,6 +7,7 @@
 pub mod fidelity;
 pub mod tolerance;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -170,6 +171,7 @@ fn measure(text: &str, dir: &Path, program: &Path) -> Result<Analysis, RunError>
 fn run_experiment(text: &str, dir: &Path, program: &Path) -> Result<Analysis, RunError> {
     let experiment = experiment::from_text("(made by bench)", text.to_owned())?;
     run::run(&Options {
+        format: BTreeSet::new(),
         source: Source::New {
             experiment: Box::new(experiment),
             dir: Some(dir.to_owned()),

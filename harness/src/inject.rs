@@ -1,6 +1,6 @@
-//! Faults on demand: on a node of a cluster that is up ([`control`]), or on any process of this machine ([`process`]).
+//! Faults on demand: on a node of a cluster that is up (asked of its controller, [`crate::control`]), or on any process of
+//! this machine ([`process`]).
 
-pub mod control;
 pub mod process;
 
 use std::future::Future;
@@ -14,6 +14,7 @@ use vocab::units::Span;
 
 use crate::agent::wire::FaultOrder;
 use crate::cluster::{ClusterError, Node, NodeError};
+use crate::control::ControlError;
 
 /// How long a fault works before it is asked whether it bites; less if it is in for less than twice that.
 const PROBED_AFTER: Duration = Duration::from_secs(2);
@@ -30,8 +31,6 @@ pub enum Told {
     Judged(Effect),
     /// It is out of force.
     Cleared,
-    /// It could not be carried out, or not be cleared.
-    Failed(String),
 }
 
 /// A fault on demand could not be carried out.
@@ -47,20 +46,15 @@ pub enum InjectError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// The controller of the cluster cannot be spoken to.
-    #[error("cannot speak to the controller of run {run}: {source}")]
-    Controller {
-        /// The run.
-        run: String,
-        /// Why not.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Controller(#[from] ControlError),
 }
 
 /// Injects a fault, judges it, and clears it when its time is over or it is to stop, whichever is first.
 ///
 /// # Errors
 /// It cannot be probed, injected or cleared, or the node is lost.
-async fn session(
+pub(crate) async fn session(
     site: &Node,
     order: FaultOrder,
     length: Option<Span>,

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod causes;
 pub mod cli;
 pub mod cluster;
+pub mod control;
 pub mod experiment;
 pub mod inject;
 pub mod plan;

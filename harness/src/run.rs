@@ -1,6 +1,7 @@
 //! A run: every planned trial of an experiment, its results, its report.
 //!
 //! - `conduct`: cluster up, trial after trial, cluster down, whatever happens;
+//! - `consent`: no device is formatted that a person has not named;
 //! - `claim`: one run at a time writes to a directory;
 //! - `environment`: what `environment.json` says;
 //! - `progress`: what a person sees meanwhile;
@@ -8,6 +9,7 @@
 
 mod claim;
 mod conduct;
+mod consent;
 mod environment;
 mod progress;
 mod verdict;
@@ -76,6 +78,9 @@ pub enum RunError {
         /// The report that says which and why.
         page: PathBuf,
     },
+    /// A device is formatted only when a person names it, and only one that the experiment names.
+    #[error("{0}")]
+    Format(String),
     /// The run cannot be resumed.
     #[error("{} cannot be resumed: {reason}", dir.display())]
     NotResumable {

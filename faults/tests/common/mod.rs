@@ -187,6 +187,7 @@ impl Rig {
             cgroup: self.group.clone(),
             servers: self.servers.iter().map(Server::id).collect(),
             disk: Some(self.disk_dir()),
+            device: None,
             latency: None,
             keeper: None,
             link: None,

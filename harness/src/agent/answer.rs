@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::clock;
+use super::disk::OwnDisk;
 use super::farewell::Reason;
 use super::files;
 use super::machine::{Building, Machine};
@@ -15,6 +16,7 @@ use super::process::Born;
 use super::serve::{Agent, Next};
 use super::stdio::Channel;
 use super::wire::{Event, MAX_PAYLOAD, ProcessId, Request, RequestId, Response, Spawn};
+use super::wiring;
 
 /// A response and its payload, or what failed.
 type Answer = Result<(Response, Vec<u8>), String>;
@@ -38,6 +40,10 @@ impl Agent {
             Request::Clock => Ok((Response::Clock(clock::now()), Vec::new())),
             Request::Prepare(prepare) => match (&self.machine, &self.building) {
                 (None, None) => {
+                    if let Err(reason) = wiring::check(&self.home.options.isolation) {
+                        self.outbox.respond(id, Err(reason)).await?;
+                        return Ok(Next::Frame);
+                    }
                     self.building = Some(Building::begin(id, prepare, &self.home));
                     return Ok(Next::Frame);
                 }
@@ -125,16 +131,15 @@ impl Agent {
     }
 
     /// Ends [`Request::Prepare`] once the disk is there.
-    pub(super) async fn finish_building(
-        &mut self,
-        disk: Option<node::loopdisk::LoopDisk>,
-    ) -> Result<(), Gone> {
+    pub(super) async fn finish_building(&mut self, disk: Option<OwnDisk>) -> Result<(), Gone> {
         let Some(building) = self.building.take() else {
             return Ok(());
         };
         let id = building.request;
         let answer = building.done(disk, &self.home).map(|(machine, prepared)| {
             self.machine = Some(machine);
+            // Which groups there are is one of them.
+            self.facts = None;
             Response::Prepared(prepared)
         });
         self.outbox.respond(id, bare(answer)).await

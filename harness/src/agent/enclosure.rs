@@ -14,8 +14,8 @@ use node::netns::NetNs;
 use vocab::ids::NodeName;
 
 use super::complaint::complain;
-use super::faulting::NODE_LINK;
 use super::options::{Isolation, Options, Privilege, Uplink, hub_link};
+use super::wiring::NODE_LINK;
 
 /// The bits of a node's own network.
 const PREFIX: u8 = 24;

@@ -41,6 +41,8 @@ pub enum Isolation {
         control: Option<Connection>,
         /// The addresses of the other nodes.
         peers: Vec<IpAddr>,
+        /// What is named instead of found.
+        named: Named,
     },
     /// In namespaces of its own, routing between other nodes.
     Hub(Privilege),
@@ -51,6 +53,15 @@ pub enum Isolation {
         /// Where the network goes.
         uplink: Uplink,
     },
+}
+
+/// What an inventory names of a machine that is found out otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Named {
+    /// The network interface to the other nodes.
+    pub interface: Option<String>,
+    /// The block device below the servers' data.
+    pub device: Option<PathBuf>,
 }
 
 /// Where the right to make namespaces comes from.

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use node::facts::Facts;
-use node::loopdisk::LoopDisk;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -13,6 +12,7 @@ use tokio::task::LocalSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::complaint::complain;
+use super::disk::OwnDisk;
 use super::farewell::{self, Reason};
 use super::faulting::Faults;
 use super::home::Home;
@@ -276,7 +276,7 @@ impl Agent {
 }
 
 /// Resolves when the disk of a machine is done, or could not be made; never if no machine is being made.
-async fn built(building: &mut Option<Building>) -> Option<LoopDisk> {
+async fn built(building: &mut Option<Building>) -> Option<OwnDisk> {
     match building {
         Some(building) => building.finish().await,
         None => std::future::pending().await,

@@ -14,8 +14,8 @@ pub use event::{Event, Exit, ExitCause, Sample};
 pub use frame::{MAX_PAYLOAD, WireError, read_frame, write_frame};
 pub use hello::{Greeting, Hello, HelloError, read_hello};
 pub use request::{
-    Budget, DirEntry, Disk, FaultOrder, Layer, Output, Place, Prepare, Prepared, ProcessId,
-    Request, Response, Spawn,
+    Budget, Consent, DirEntry, Disk, FaultOrder, Format, Layer, Output, Place, Prepare, Prepared,
+    ProcessId, Request, Response, Spawn,
 };
 
 use serde::{Deserialize, Serialize};

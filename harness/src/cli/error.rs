@@ -106,7 +106,7 @@ impl CliError {
         match self {
             CliError::Usage(error) if !error.use_stderr() => Exit::Pass,
             CliError::Usage(_) | CliError::Option(_) | CliError::Experiment(_) => Exit::FileWrong,
-            CliError::Run(RunError::NotResumable { .. }) => Exit::FileWrong,
+            CliError::Run(RunError::NotResumable { .. } | RunError::Format(_)) => Exit::FileWrong,
             // What is or is not at the path on the command line, not what could not be done there.
             CliError::Results(error) | CliError::Run(RunError::Results(error))
                 if matches!(

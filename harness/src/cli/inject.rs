@@ -2,6 +2,7 @@ use clap::{ArgGroup, Args};
 use faults::presets::{PRESETS, Preset};
 use faults::spec::{ClientTraffic, Link};
 use faults::{Effect, FaultType, Place};
+use node::journal::Purpose;
 use tokio::signal::unix::{SignalKind, signal};
 use vocab::ids::{NodeName, RunName};
 use vocab::problem::{FieldPath, Problem};
@@ -9,9 +10,10 @@ use vocab::time::Wall;
 use vocab::units::Span;
 
 use super::{CliError, Exit, output};
-use crate::cluster::running::{self, RunningNode};
+use crate::cluster::running;
 use crate::cluster::{Settings, StateDir};
-use crate::inject::{Told, control, process};
+use crate::control::fault;
+use crate::inject::{Told, process};
 use crate::runtime;
 
 /// Makes a node of a cluster that is up, or any process of this machine, slow: now, and for as long as it is asked.
@@ -108,13 +110,15 @@ impl Inject {
         };
         match (&self.node, self.pid) {
             (Some(node), _) => {
-                let node = running::find(&StateDir::of_this_user(), node)?;
-                let ask = control::Ask {
-                    place: self.place(&node, &kind)?,
+                let up = running::everywhere(&StateDir::of_this_user()).await?;
+                let node = running::find(&up, node)?;
+                let Purpose { run, node } = node.purpose();
+                let order = fault::Order {
+                    place: self.place(node, &kind)?,
                     length: self.length,
                     kind,
                 };
-                control::ask(&node.purpose.run, &ask, stop, tell).await?;
+                fault::ask(run, order, stop, tell).await?;
             }
             (None, pid) => {
                 let pid = pid.expect("one of the two is required");
@@ -135,7 +139,7 @@ impl Inject {
         })
     }
 
-    fn place(&self, node: &RunningNode, kind: &FaultType) -> Result<Place, CliError> {
+    fn place(&self, node: &NodeName, kind: &FaultType) -> Result<Place, CliError> {
         let option = if self.to.is_some() {
             "to"
         } else {
@@ -147,9 +151,9 @@ impl Inject {
                 false => ClientTraffic::Included,
             },
             ..match &self.to {
-                None => Place::node(node.purpose.node.clone()),
+                None => Place::node(node.clone()),
                 Some(to) => Place::link(Link {
-                    from: node.purpose.node.clone(),
+                    from: node.clone(),
                     to: to.clone(),
                 }),
             }
@@ -173,7 +177,6 @@ fn said(told: &Told, length: Option<Span>) -> String {
         }
         Told::Judged(effect) => format!("{effect}\n"),
         Told::Cleared => "cleared\n".to_owned(),
-        Told::Failed(reason) => format!("{reason}\n"),
     }
 }
 

@@ -5,6 +5,7 @@ use clap::Args;
 use super::{CliError, Exit};
 use crate::cluster::StateDir;
 use crate::cluster::running::{self, Follow, RunningError};
+use crate::runtime;
 
 /// Shows what the programs on the nodes of a cluster that is up have printed.
 ///
@@ -21,29 +22,27 @@ pub(super) struct Logs {
 
 impl Logs {
     pub(super) fn execute(self) -> Result<Exit, CliError> {
-        let state = StateDir::of_this_user();
-        let nodes = match self.nodes.is_empty() {
-            true => running::list(&state)?,
-            false => self
-                .nodes
-                .iter()
-                .map(|name| running::find(&state, name))
-                .collect::<Result<_, _>>()?,
-        };
-        if nodes.is_empty() {
-            return Err(RunningError::Unknown {
-                wanted: "*".to_owned(),
-                up: Vec::new(),
-            }
-            .into());
-        }
-        let follow = if self.follow { Follow::Yes } else { Follow::No };
-        match running::show_logs(&nodes, follow, &mut io::stdout().lock()) {
+        match runtime::block_on(self.show())? {
             // Its reader has seen enough.
             Err(RunningError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                 Ok(Exit::Pass)
             }
             shown => shown.map(|()| Exit::Pass).map_err(CliError::from),
         }
+    }
+
+    async fn show(self) -> Result<(), RunningError> {
+        let up = running::everywhere(&StateDir::of_this_user()).await?;
+        let named = self.nodes.iter().map(|name| running::find(&up, name));
+        let named: Vec<_> = named.collect::<Result<_, _>>()?;
+        let nodes = if named.is_empty() { up } else { named };
+        if nodes.is_empty() {
+            return Err(RunningError::Unknown {
+                wanted: "*".to_owned(),
+                up: Vec::new(),
+            });
+        }
+        let follow = if self.follow { Follow::Yes } else { Follow::No };
+        running::show_logs(&nodes, follow, &mut io::stdout().lock()).await
     }
 }

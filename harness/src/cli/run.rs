@@ -26,6 +26,10 @@ pub(super) struct Run {
     /// Leave the cluster up after the last trial, until Ctrl-C.
     #[arg(long)]
     keep: bool,
+    /// Format this device of a node, as the experiment's `prepare: {mkfs: …}` asks for: all that is on it is lost. Once
+    /// for each device.
+    #[arg(long, value_name = "DEVICE")]
+    yes_format: Vec<PathBuf>,
     /// Print nothing but the table at the end.
     #[arg(long, short)]
     quiet: bool,
@@ -44,6 +48,7 @@ impl Run {
         let finished = run::run(&Options {
             source,
             program: run::this_program()?,
+            format: self.yes_format.into_iter().collect(),
             output: if self.quiet {
                 Output::Quiet
             } else {

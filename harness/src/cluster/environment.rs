@@ -23,6 +23,7 @@ pub(crate) fn machine(facts: Facts) -> Machine {
 pub(super) fn node(node: &Node, host: String, disk: Disk, layer: Layer) -> NodeEnvironment {
     let disk = match disk {
         Disk::Own(size) => format!("own disk of {size}: ext4 on a loop device with direct I/O"),
+        Disk::Device(format) => format!("{}, formatted for the run: ext4", format.device.display()),
         Disk::Shared => "a directory on the machine's disk".to_owned(),
     };
     NodeEnvironment {

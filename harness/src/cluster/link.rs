@@ -14,6 +14,7 @@ use crate::agent::clock;
 use crate::agent::wire::{
     Event, Exit, FromAgent, ProcessId, Request, RequestId, Response, Sample, ToAgent,
 };
+use crate::causes::visible;
 
 mod bearer;
 mod tasks;
@@ -240,7 +241,7 @@ impl Shared {
                 });
             }
             FromAgent::Event(Event::Warning(text)) => self.publish(NodeEvent::Warning(text)),
-            FromAgent::Event(Event::Leaving(reason)) => self.lose(reason),
+            FromAgent::Event(Event::Leaving(reason)) => self.lose(visible(&reason)),
         }
     }
 
@@ -255,7 +256,7 @@ impl Shared {
             .map(|response| (response, payload))
             .map_err(|reason| NodeError::Refused {
                 node: self.node.clone(),
-                reason,
+                reason: visible(&reason),
             });
         // Whoever asked may have stopped waiting.
         let _unwanted = waiting.response.send(result);

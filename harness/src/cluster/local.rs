@@ -142,7 +142,7 @@ impl Local {
         results::NodeEnvironment {
             budget,
             pinned_to: given.cpus.clone(),
-            ..environment::node(node, host, given.disk, given.layer)
+            ..environment::node(node, host, given.disk.clone(), given.layer)
         }
     }
 }

@@ -320,11 +320,24 @@ impl Node {
     /// # Errors
     /// When it cannot be read.
     pub async fn fetch(&self, path: &Path, limit: usize) -> Result<Vec<u8>, NodeError> {
+        self.fetch_from(path, 0, limit).await
+    }
+
+    /// The same from `offset` on.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn fetch_from(
+        &self,
+        path: &Path,
+        offset: u64,
+        limit: usize,
+    ) -> Result<Vec<u8>, NodeError> {
         let mut content = Vec::new();
         loop {
             let request = Request::GetFile {
                 path: path.to_owned(),
-                offset: content.len() as u64,
+                offset: offset + content.len() as u64,
             };
             let (_, chunk) = self.link.ask(request, Vec::new(), PROMPT).await?;
             let end = chunk.len() < MAX_PAYLOAD;

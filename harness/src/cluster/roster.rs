@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use vocab::ids::NodeName;
 
-use super::error::ClusterError;
+use super::error::{ClusterError, NodeError};
 use super::node::{Node, Purpose};
 
 /// How long an agent and its guardian may take to undo everything.
@@ -85,6 +85,11 @@ async fn dismiss(nodes: Vec<Node>) -> Vec<String> {
                 Some(_) => Vec::new(),
                 None => match node.goodbye().await {
                     Ok(problems) => problems,
+                    Err(error @ NodeError::Lost { .. }) if node.agent_pid().is_none() => {
+                        vec![format!(
+                            "{error}; it undoes everything by itself when it hears nothing"
+                        )]
+                    }
                     Err(error) => vec![error.to_string()],
                 },
             };

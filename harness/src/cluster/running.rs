@@ -1,7 +1,9 @@
-//! Nodes of clusters that are up on this machine, whoever their controller is: for the verbs `exec` and `logs`.
+//! Nodes of clusters that are up, whoever their controller is, as long as it runs on this machine: for the verbs `exec`,
+//! `logs` and `inject`. Nodes made out of this machine say so in their directories; of others their controllers tell.
 
 mod enter;
 mod logs;
+mod up;
 
 use std::fs;
 use std::io;
@@ -14,14 +16,16 @@ use serde::{Deserialize, Serialize};
 use super::node::Node;
 use super::state::StateDir;
 use crate::agent::Options;
+use crate::control::ControlError;
 
 pub use enter::exec;
 pub use logs::{Follow, show_logs};
+pub use up::{Up, everywhere, find};
 
 /// The file in a node's directory that says who it is.
 const FILE: &str = "agent.json";
 
-/// A node that is up.
+/// A node that is up, made out of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningNode {
     /// Run and node.
@@ -81,6 +85,9 @@ pub enum RunningError {
         /// Why not.
         source: io::Error,
     },
+    /// The controller of its run does not tell.
+    #[error(transparent)]
+    Controller(#[from] ControlError),
     /// Nobody reads what is shown.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
@@ -124,7 +131,7 @@ pub(super) fn announce(options: &Options, node: &Node) -> io::Result<()> {
     fs::rename(new, options.dir.join(FILE))
 }
 
-/// All nodes that are up.
+/// All nodes that are up and made out of this machine.
 ///
 /// # Errors
 /// When the state directory cannot be read.
@@ -149,26 +156,4 @@ pub fn list(state: &StateDir) -> Result<Vec<RunningNode>, RunningError> {
     }
     nodes.sort_by_key(RunningNode::full_name);
     Ok(nodes)
-}
-
-/// The one node that is up and called `wanted`: `s1`, or `run/s1` when several runs have one.
-///
-/// # Errors
-/// None, or several.
-pub fn find(state: &StateDir, wanted: &str) -> Result<RunningNode, RunningError> {
-    let up = list(state)?;
-    let fits =
-        |node: &&RunningNode| node.purpose.node.as_str() == wanted || node.full_name() == wanted;
-    let mut fitting = up.iter().filter(fits);
-    match (fitting.next(), fitting.next()) {
-        (Some(one), None) => Ok(one.clone()),
-        (None, _) => Err(RunningError::Unknown {
-            wanted: wanted.to_owned(),
-            up: up.iter().map(RunningNode::full_name).collect(),
-        }),
-        (Some(_), Some(_)) => Err(RunningError::Ambiguous {
-            wanted: wanted.to_owned(),
-            up: up.iter().filter(fits).map(RunningNode::full_name).collect(),
-        }),
-    }
 }

@@ -43,10 +43,7 @@ impl Sites {
         place: &Place,
         victim: &NodeName,
     ) -> Result<(Node, FaultOrder), String> {
-        let node = self.node(victim).ok_or_else(|| {
-            let known: Vec<&str> = self.nodes.iter().map(|node| node.name().as_str()).collect();
-            format!("there is no node {victim}, only {}", known.join(", "))
-        })?;
+        let node = self.node(victim)?;
         let facts = node.facts().await.map_err(|error| error.to_string())?;
         let facts = self.mode.means(facts);
         let site = match kind.site(&facts, self.wiring) {
@@ -56,7 +53,7 @@ impl Sites {
                 .next()
                 .ok_or("this cluster has no hub between its nodes to carry it out")?,
         };
-        let address = |name: &NodeName| Some(self.node(name)?.address());
+        let address = |name: &NodeName| Some(self.node(name).ok()?.address());
         let clients: Vec<IpAddr> = self.of(Purpose::Client).map(Node::address).collect();
         let flow = place
             .flow(address, &clients)
@@ -71,8 +68,21 @@ impl Sites {
         Ok((site.clone(), order))
     }
 
-    fn node(&self, name: &NodeName) -> Option<&Node> {
-        self.nodes.iter().find(|node| node.name() == name)
+    /// All nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter()
+    }
+
+    /// A node by its name.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn node(&self, name: &NodeName) -> Result<&Node, String> {
+        let named = self.nodes.iter().find(|node| node.name() == name);
+        named.ok_or_else(|| {
+            let known: Vec<&str> = self.nodes.iter().map(|node| node.name().as_str()).collect();
+            format!("there is no node {name}, only {}", known.join(", "))
+        })
     }
 
     fn of(&self, purpose: Purpose) -> impl Iterator<Item = &Node> {

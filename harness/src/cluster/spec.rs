@@ -7,7 +7,9 @@ mod ssh;
 
 pub use cpus::{Cpus, CpusError};
 pub use local::{BudgetSpec, DiskSpec, LocalSpec, ModeSpec, PinSpec};
-pub use ssh::{Become, HostKeys, SshLogin, SshNode, SshRole, SshSpec};
+pub use ssh::{
+    Become, FileSystem, HostKeys, Mkfs, Preparation, SshLogin, SshNode, SshRole, SshSpec,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

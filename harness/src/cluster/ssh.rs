@@ -5,6 +5,7 @@ mod control;
 mod explain;
 mod heal;
 mod host;
+mod launch;
 mod survey;
 mod upload;
 
@@ -96,7 +97,12 @@ impl Ssh {
                 offset_ns: clock.nanos(),
                 error_ns: u64::try_from(clock.error().as_nanos()).unwrap_or(u64::MAX),
             }),
-            ..environment::node(node, given.machine.host.clone(), given.disk, given.layer)
+            ..environment::node(
+                node,
+                given.machine.host.clone(),
+                given.disk.clone(),
+                given.layer,
+            )
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -56,6 +57,8 @@ pub struct Settings {
     pub lease: Span,
     /// What lies over the servers' data.
     pub layer: Layer,
+    /// Devices that may be formatted.
+    pub format: BTreeSet<PathBuf>,
 }
 
 impl Settings {
@@ -74,6 +77,7 @@ impl Settings {
             state: StateDir::of_this_user(),
             lease: DEFAULT_LEASE,
             layer: Layer::None,
+            format: BTreeSet::new(),
         })
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use results::{Environment, Parameters, PhaseSpan, RunDir, TrialSetup};
@@ -9,11 +9,11 @@ use vocab::time::Wall;
 use super::claim::Claim;
 use super::environment;
 use super::progress::{Output, Progress};
-use super::{Finished, RunError, report};
+use super::{Finished, RunError, consent, report};
 use crate::cluster::spec::ClusterSpec;
 use crate::cluster::{Cluster, ClusterError, Settings};
+use crate::control::serve::Control;
 use crate::experiment::{self, Cell, Experiment};
-use crate::inject::control::Control;
 use crate::plan::{Plan, PlannedTrial};
 use crate::preflight::{Preflight, layer_for};
 use crate::runtime;
@@ -26,6 +26,8 @@ pub struct Options {
     pub source: Source,
     /// The depbench program that nodes start.
     pub program: PathBuf,
+    /// Devices of nodes that may be formatted, as the experiment asks for.
+    pub format: BTreeSet<PathBuf>,
     /// How much a person is told meanwhile.
     pub output: Output,
     /// Whether the cluster is left up at the end until a person ends it.
@@ -68,6 +70,7 @@ async fn conduct(options: &Options) -> Result<Finished, RunError> {
         Source::New { experiment, dir } => (experiment.as_ref().clone(), dir.clone()),
         Source::Resume(dir) => (resumable(dir)?, Some(dir.clone())),
     };
+    consent::check(&experiment, &options.format)?;
     let began = Wall::now();
     let run: RunName = run_name(&experiment, began);
     let path = given.unwrap_or_else(|| Path::new("runs").join(run.as_str()));
@@ -215,6 +218,7 @@ impl Stage {
         let settings = Settings {
             program: options.program.clone(),
             layer: layer_for(cells()),
+            format: options.format.clone(),
             ..Settings::new(self.run.clone())?
         };
         let cluster = Cluster::up(spec, settings, |step| progress.step(&step)).await?;

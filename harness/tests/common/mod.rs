@@ -12,6 +12,7 @@ pub mod recorded;
 pub mod replicas;
 pub mod runs;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU8;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -89,6 +90,7 @@ impl Ground {
             state: self.state(),
             lease,
             layer: Layer::None,
+            format: BTreeSet::new(),
         }
     }
 

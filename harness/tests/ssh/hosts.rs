@@ -172,7 +172,7 @@ impl Drop for Hosts {
 }
 
 /// The command lines of all processes.
-fn processes() -> Vec<String> {
+pub(crate) fn processes() -> Vec<String> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
     lines

@@ -1,5 +1,8 @@
 //! Machines that are cut off, stall, lose their power, and never come back.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::{Run, assert_carried_out, long, reasons};
 use crate::hosts::{Hosts, text, wait_until};
 
@@ -51,6 +54,33 @@ fn a_stall_shorter_than_the_lease_is_survived() {
     assert_eq!(reasons.len(), 1, "{said}");
     assert_carried_out(reasons[0].as_ref());
     hosts.assert_clean();
+}
+
+#[test]
+fn it_is_interrupted_while_a_host_cannot_be_reached() {
+    let Some(hosts) = Hosts::up(4) else { return };
+    let mut run = Run::start(&hosts, "away", &long(1, "120s"));
+    let away = run.until_faulty(1);
+    hosts.link("cut", away);
+    kill(Pid::from_raw(run.controller.id() as i32), Signal::SIGINT).unwrap();
+    wait_until("the controller has ended", || {
+        run.controller.try_wait().unwrap().is_some()
+    });
+    let (code, said) = run.end();
+    assert_eq!(code, Some(4), "{said}");
+    let told = format!("node h{away} lost its agent");
+    assert!(said.contains(&told) && said.contains("by itself"), "{said}");
+    // It has seen to the others itself.
+    let state = hosts.state(away);
+    let others = hosts
+        .left()
+        .into_iter()
+        .find(|path| !path.starts_with(&state));
+    assert_eq!(others, None, "{said}");
+    // The one that cannot be reached has the lease.
+    hosts.assert_clean();
+    hosts.link("join", away);
+    hosts.assert_no_masters();
 }
 
 #[test]

@@ -3,10 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod hostile;
 mod hosts;
 mod lost;
+mod named;
 mod reach;
 mod rights;
+mod verbs;
 
 use std::fs;
 use std::path::{Path, PathBuf};

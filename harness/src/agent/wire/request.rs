@@ -169,6 +169,24 @@ pub struct Prepare {
     pub layer: Layer,
 }
 
+/// A device on which a file system is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Format {
+    /// The device; all that is on it is lost.
+    pub device: PathBuf,
+    /// Whether it may be done.
+    pub consent: Consent,
+}
+
+/// Whether a device may be formatted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Consent {
+    /// A person has named this device.
+    Given,
+    /// It is only looked whether something speaks against it.
+    Missing,
+}
+
 /// What lies over a node's data, from before its servers start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Layer {
@@ -191,12 +209,14 @@ pub enum Budget {
 }
 
 /// Where a node's data lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Disk {
     /// A directory.
     Shared,
     /// A disk of its own of this size.
     Own(Bytes),
+    /// A device of the machine, formatted for it.
+    Device(Format),
 }
 
 /// What became of [`Prepare`].

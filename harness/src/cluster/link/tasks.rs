@@ -12,6 +12,7 @@ use super::bearer::{Bearer, FromNode, Keeper, Launch, ToNode};
 use super::{Link, Shared, WAITING_REQUESTS};
 use crate::agent::Options;
 use crate::agent::wire::{FromAgent, Hello, ToAgent, read_frame, read_hello, write_frame};
+use crate::causes::visible;
 use crate::cluster::error::ClusterError;
 use crate::cluster::event::ClusterEvent;
 
@@ -206,7 +207,7 @@ impl LastWords {
         };
         match words.trim() {
             "" => reason.to_owned(),
-            words => format!("{reason}; it said: {words}"),
+            words => format!("{reason}; it said: {}", visible(words)),
         }
     }
 }

@@ -92,7 +92,7 @@ impl Shares {
             Purpose::Server => Prepare {
                 budget: self.server_budget,
                 cpus: self.server_cpus.clone(),
-                disk: self.server_disk,
+                disk: self.server_disk.clone(),
                 layer: self.server_layer,
             },
             Purpose::Client => Prepare {

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,9 +46,48 @@ pub struct SshNode {
     /// The address at which the other nodes reach it; the one that the controller connected to when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_address: Option<IpAddr>,
+    /// The network interface to the other nodes, as `eth1`; the one with the address above when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// The block device below the servers' data, as `/dev/vdb`; the one below their directory when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<PathBuf>,
+    /// What is done to this machine for a run.
+    #[serde(default, skip_serializing_if = "Preparation::is_empty")]
+    pub prepare: Preparation,
     /// How to log in to this one.
     #[serde(default)]
     pub login: SshLogin,
+}
+
+/// What is done to a machine for a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Preparation {
+    /// Makes a file system for the server's data, mounted during the run. Whatever is on the device is lost: never done
+    /// unless `--yes-format DEVICE` names the device, nor while it is in use or holds anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mkfs: Option<Mkfs>,
+}
+
+/// A file system to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mkfs {
+    /// The block device, as `/dev/vdb`.
+    pub device: PathBuf,
+    /// Its kind.
+    #[serde(default)]
+    pub r#type: FileSystem,
+}
+
+/// A kind of file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FileSystem {
+    /// With `mkfs.ext4`.
+    #[default]
+    Ext4,
 }
 
 /// What a machine is there for.
@@ -136,7 +175,18 @@ impl SshSpec {
     }
 }
 
+impl Preparation {
+    fn is_empty(&self) -> bool {
+        *self == Preparation::default()
+    }
+}
+
 impl SshNode {
+    /// The device that is formatted for it.
+    pub fn formatted(&self) -> Option<&Path> {
+        self.prepare.mkfs.as_ref().map(|mkfs| mkfs.device.as_path())
+    }
+
     /// What `ssh` is told to connect to.
     pub fn destination(&self) -> &str {
         self.host.as_deref().unwrap_or(self.name.as_str())
@@ -183,6 +233,39 @@ impl Validate for SshSpec {
                 problems.add(at.key("host"), "expected a host name or an address");
             }
             node.login.validate(&at.key("login"), problems);
+            node.means(&at, problems);
+        }
+    }
+}
+
+impl SshNode {
+    /// Checks what is named of the machine.
+    fn means(&self, at: &FieldPath, problems: &mut Problems) {
+        let is_link = |name: &String| {
+            (1..16).contains(&name.len())
+                && !name.starts_with(['-', '.'])
+                && name.chars().all(|c| c.is_ascii_graphic() && c != '/')
+        };
+        if self.interface.as_ref().is_some_and(|name| !is_link(name)) {
+            let expected = "expected the name of a network interface, as `eth1`";
+            problems.add(at.key("interface"), expected);
+        }
+        let mkfs = at.key("prepare").key("mkfs");
+        let devices = [
+            (at.key("device"), self.device.as_deref()),
+            (mkfs.key("device"), self.formatted()),
+        ];
+        for (at, device) in devices {
+            let is_device = |device: &Path| {
+                device.starts_with("/dev")
+                    && device.components().all(|part| part != Component::ParentDir)
+            };
+            if device.is_some_and(|device| !is_device(device)) {
+                problems.add(at, "expected a block device, as `/dev/vdb`");
+            }
+        }
+        if self.formatted().is_some() && !self.roles.contains(&SshRole::Server) {
+            problems.add(mkfs, "only servers have data, expected the role `server`");
         }
     }
 }
@@ -233,6 +316,64 @@ mod tests {
         assert_eq!(login.user.as_deref(), Some("bench"));
         assert_eq!(login.r#become, Some(Become::Doas));
         assert_eq!(spec.host_keys, HostKeys::Strict);
+    }
+
+    /// What is odd in a word that goes to other programs, and where it is refused.
+    #[test]
+    fn odd_words_are_refused() {
+        for (field, refused) in [
+            ("name: '$(id)'", ""),
+            ("name: '-oProxyCommand=id'", ""),
+            ("name: 'a b'", ""),
+            ("name: \"a'b\"", ""),
+            ("data_address: '$(id)'", ""),
+            ("data_address: -1", ""),
+            ("name: b, host: -oProxyCommand=id", "host"),
+            ("name: b, host: ''", "host"),
+            ("name: b, login: {user: -oProxyCommand=id}", "login.user"),
+            ("name: b, login: {user: 'a b'}", "login.user"),
+            ("name: b, login: {user: ''}", "login.user"),
+            ("name: b, login: {program: '-x'}", "login.program"),
+            ("name: b, login: {program: '$(id)'}", "login.program"),
+            ("name: b, login: {state_dir: '-x'}", "login.state_dir"),
+            ("name: b, interface: '-x'", "interface"),
+            ("name: b, interface: 'eth0; id'", "interface"),
+            ("name: b, interface: ../eth0", "interface"),
+            ("name: b, interface: averyverylongname", "interface"),
+            ("name: b, device: -x", "device"),
+            ("name: b, device: /etc/shadow", "device"),
+            ("name: b, device: /dev/../etc/shadow", "device"),
+            (
+                "name: b, prepare: {mkfs: {device: vdb}}",
+                "prepare.mkfs.device",
+            ),
+            (
+                "name: b, prepare: {mkfs: {device: /dev/vdb, type: '-x'}}",
+                "",
+            ),
+        ] {
+            let text =
+                format!("{{nodes: [{{name: c, roles: [client]}}, {{{field}, roles: [server]}}]}}");
+            let at = format!("nodes[1].{refused} ");
+            match serde_yaml::from_str::<SshSpec>(&text) {
+                Err(_) => assert_eq!(refused, "", "{field}"),
+                Ok(_) => {
+                    let found = problems(&text);
+                    assert!(
+                        found.len() == 1 && found[0].starts_with(&at),
+                        "{field}: {found:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_server_has_a_disk_to_be_made() {
+        let text = "{nodes: [{name: s, roles: [server]}, \
+            {name: c, roles: [client], prepare: {mkfs: {device: /dev/vdb}}}]}";
+        let found = problems(text).join("\n");
+        assert!(found.contains("only servers have data"), "{found}");
     }
 
     #[test]

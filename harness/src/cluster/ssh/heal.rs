@@ -7,6 +7,7 @@ use vocab::ids::NodeName;
 use super::control::ControlDir;
 use super::explain::{step, with_remedy};
 use super::host::{Cargo, Host};
+use crate::causes::visible;
 use crate::cluster::error::ClusterError;
 use crate::cluster::spec::{SshNode, SshSpec};
 
@@ -31,8 +32,12 @@ pub async fn heal(spec: &SshSpec, program: &Path) -> Result<Vec<Healed>, Cluster
         let (spec, node, cargo) = (spec.clone(), node.clone(), cargo.clone());
         let control = control.path().to_owned();
         healing.spawn(async move {
+            let outcome = heal_one(&spec, &node, &control, &cargo).await;
             Healed {
-                outcome: heal_one(&spec, &node, &control, &cargo).await,
+                outcome: match outcome {
+                    Ok(said) => Ok(visible(&said)),
+                    Err(said) => Err(visible(&said)),
+                },
                 node: node.name,
             }
         });

@@ -6,9 +6,11 @@ use crate::experiment::Diagnostic;
 use crate::experiment::document::{Entry, Key, Meaning, Node, Scalar, Style, Value};
 
 /// Variables whose text is a field of the node as it stands; the one that Ansible prefers comes first.
-const OF_NODE: [(&str, &[&str]); 2] = [
+const OF_NODE: [(&str, &[&str]); 4] = [
     ("host", &["ansible_host", "ansible_ssh_host"]),
     ("data_address", &["data_address"]),
+    ("interface", &["data_interface"]),
+    ("device", &["data_device"]),
 ];
 
 /// The same for the node's `login`.
