@@ -1,19 +1,20 @@
 //! Keys and values, in shards that a snapshot shares until they change.
 //!
-//! Most of what a change costs is waiting for memory, so as little of it as possible is touched: a key is hashed once, for
-//! its shard and for its place there, and lies beside its value.
+//! Most of what a change costs is waiting for memory, so as little of it as possible is touched: a key lies beside its
+//! value. It is hashed twice. Its shard is the same in every replica, so that equal stores are written down alike. Its
+//! place there follows from a number that nobody knows, so that no client can choose keys that all want the same one.
 
 use std::hash::BuildHasher as _;
 use std::rc::Rc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::{FixedState, RandomState};
 use hashbrown::HashTable;
 
 /// A change copies the shard it falls into if a snapshot still holds that: with a million keys, about a thousand of them.
 const SHARDS: usize = 1024;
 
-/// The same in every replica, so equal histories give equal maps.
-const HASHER: FixedState = FixedState::with_seed(0);
+/// Chooses the shard.
+const PLACES: FixedState = FixedState::with_seed(0);
 
 #[derive(Clone, Debug)]
 pub(super) struct Map {
@@ -21,9 +22,12 @@ pub(super) struct Map {
     len: usize,
 }
 
-/// The keys whose hashes agree in some bits, with their values.
+/// Some of the keys, with their values.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shard(HashTable<Pair>);
+pub(super) struct Shard {
+    pairs: HashTable<Pair>,
+    hasher: RandomState,
+}
 
 /// A key, followed by its value.
 #[derive(Clone, Debug)]
@@ -47,18 +51,18 @@ impl Map {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        let hash = hash(key);
-        self.shards[place(hash)].find(hash, key)
+        self.shards[place(key)].get(key)
     }
 
     /// Gives a key a value; a value of the same length is overwritten where it is.
     pub(super) fn set(&mut self, key: &[u8], value: &[u8]) {
-        let hash = hash(key);
-        let Shard(pairs) = Rc::make_mut(&mut self.shards[place(hash)]);
+        let Shard { pairs, hasher } = Rc::make_mut(&mut self.shards[place(key)]);
+        let hash = hasher.hash_one(key);
         match pairs.find_mut(hash, |pair| pair.key() == key) {
             Some(pair) => pair.set(value),
             None => {
-                pairs.insert_unique(hash, Pair::new(key, value), Pair::hash);
+                let rehash = |pair: &Pair| hasher.hash_one(pair.key());
+                pairs.insert_unique(hash, Pair::new(key, value), rehash);
                 self.len += 1;
             }
         }
@@ -66,12 +70,12 @@ impl Map {
 
     /// Removes a key; says whether it was there.
     pub(super) fn remove(&mut self, key: &[u8]) -> bool {
-        let hash = hash(key);
-        let shard = &mut self.shards[place(hash)];
+        let shard = &mut self.shards[place(key)];
         // Looks first, so that a key that is not there copies no shard.
-        let found = shard.find(hash, key).is_some();
+        let found = shard.get(key).is_some();
         if found {
-            let Shard(pairs) = Rc::make_mut(shard);
+            let Shard { pairs, hasher } = Rc::make_mut(shard);
+            let hash = hasher.hash_one(key);
             if let Ok(entry) = pairs.find_entry(hash, |pair| pair.key() == key) {
                 entry.remove();
             }
@@ -90,19 +94,16 @@ impl Map {
 }
 
 impl Shard {
-    fn find(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
-        let found = self.0.find(hash, |pair| pair.key() == key);
-        found.map(Pair::value)
-    }
-
     /// The value of a key of this shard.
     pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.find(hash(key), key)
+        let hash = self.hasher.hash_one(key);
+        let found = self.pairs.find(hash, |pair| pair.key() == key);
+        found.map(Pair::value)
     }
 
     /// The keys, in no order.
     pub(super) fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().map(Pair::key)
+        self.pairs.iter().map(Pair::key)
     }
 }
 
@@ -130,17 +131,23 @@ impl Pair {
             *self = Self::new(self.key(), value);
         }
     }
+}
 
-    fn hash(&self) -> u64 {
-        hash(self.key())
+/// The shard of a key.
+fn place(key: &[u8]) -> usize {
+    (PLACES.hash_one(key) >> 32) as usize % SHARDS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_within_a_shard_differ_from_store_to_store() {
+        let hashes = || {
+            let hasher = Shard::default().hasher;
+            (0..4u64).map(|key| hasher.hash_one(key)).collect::<Vec<_>>()
+        };
+        assert_ne!(hashes(), hashes());
     }
-}
-
-fn hash(key: &[u8]) -> u64 {
-    HASHER.hash_one(key)
-}
-
-/// The shard of a key, by bits of its hash that the shard's own table does not look at.
-const fn place(hash: u64) -> usize {
-    (hash >> 32) as usize % SHARDS
 }
