@@ -10,6 +10,16 @@ use crate::storage::Space;
 use crate::types::ReplicaId;
 
 impl Raft {
+    /// Whether it leads, and what it is asked to write could not be kept.
+    fn lacks_room(&self) -> bool {
+        match &self.state.borrow().standing {
+            Standing::Leader(leading) => {
+                leading.lacks_room() || self.wal.space().get() == Space::Full
+            }
+            Standing::Follower | Standing::Candidate => false,
+        }
+    }
+
     /// Has a leader with room gather a request; `gather` says whether it is the first of its batch.
     fn admit(&self, ticket: Ticket, gather: impl FnOnce(&mut Leading, Ticket) -> bool) {
         let mut state = self.state.borrow_mut();
@@ -29,7 +39,7 @@ impl Raft {
 
 impl Replica for Raft {
     fn write(&self, command: Command<'_>, ticket: Ticket) {
-        if self.wal.space().get() == Space::Full && self.state.borrow().role() == Role::Leader {
+        if self.lacks_room() {
             return ticket.refuse(Refusal::NoSpace);
         }
         self.admit(ticket, |leading, ticket| {

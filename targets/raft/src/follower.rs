@@ -18,11 +18,9 @@ impl Raft {
         let Some(batches) = take_batches(body, request.previous) else {
             return;
         };
+        let length: usize = batches.iter().map(|batch| batch.bytes().len()).sum();
         let mut state = self.state.borrow_mut();
-        if request.term >= state.term()
-            && !batches.is_empty()
-            && self.wal.space().get() == Space::Full
-        {
+        if request.term >= state.term() && length > 0 && !self.wal.has_room_for(length) {
             // It says nothing about entries that it cannot keep; the leader asks again with every heartbeat.
             return self.heed(&mut state, from, request.term);
         }
@@ -36,6 +34,7 @@ impl Raft {
             term: state.term(),
             round: request.round,
             held,
+            full: self.wal.space().get() == Space::Full,
         };
         drop(state);
         self.promise(respond, reply.encode());

@@ -66,7 +66,7 @@ impl Ticket {
             Refusal::Busy => encode::error(out, "TRYAGAIN too many requests are under way"),
             Refusal::NoSpace => encode::error(
                 out,
-                "MISCONF the leader's disk is full: writes are refused until there is room, reads are served",
+                "MISCONF the disk of the leader or those of a majority are full: writes are refused until there is room, reads are served",
             ),
             Refusal::Rejected(reason) => encode::error(out, &format!("ERR {reason}")),
             Refusal::Unknown => encode::error(

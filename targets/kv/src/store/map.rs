@@ -146,7 +146,9 @@ mod tests {
     fn places_within_a_shard_differ_from_store_to_store() {
         let hashes = || {
             let hasher = Shard::default().hasher;
-            (0..4u64).map(|key| hasher.hash_one(key)).collect::<Vec<_>>()
+            (0..4u64)
+                .map(|key| hasher.hash_one(key))
+                .collect::<Vec<_>>()
         };
         assert_ne!(hashes(), hashes());
     }

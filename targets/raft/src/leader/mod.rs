@@ -52,6 +52,8 @@ pub(crate) struct Leading {
     lease_is_lost: bool,
     /// Who is to take over.
     successor: Option<ReplicaId>,
+    /// Whether the disks of so many members are full that no majority can keep more.
+    lacks_room: bool,
     /// Whether a change of the members is under way.
     changing: Option<Change>,
 }
@@ -101,6 +103,11 @@ impl InFlight {
 impl Leading {
     pub(crate) fn has_room(&self) -> bool {
         self.gathered.size() < GATHERED_BYTES && self.gathered_ops.len() < GATHERED_OPS
+    }
+
+    /// Whether it has heard from a majority that its members can keep no more.
+    pub(crate) const fn lacks_room(&self) -> bool {
+        self.lacks_room
     }
 
     /// Adds a request without an entry; says whether it is the first of its batch.
@@ -175,6 +182,7 @@ impl Raft {
             confirmed: None,
             lease_is_lost: false,
             successor: None,
+            lacks_room: false,
             changing: None,
         };
         // Entries of earlier terms are committed only through one of this term.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use depfast::{Instant, Verdict};
 
 use super::Leading;
+use crate::membership::Group;
 use crate::message::{APPEND, AppendReply, AppendRequest, Held};
 use crate::replica::Raft;
 use crate::state::State;
@@ -35,6 +36,8 @@ pub(super) struct Progress {
     /// Whether what it is to be sent next is being read from the log file, or is a snapshot on its way.
     pub(super) fetching: bool,
     pub(super) heard: Instant,
+    /// Whether its disk is full.
+    full: bool,
     /// Whether it was sent anything since the latest heartbeat began.
     pub(super) told_in_beat: bool,
 }
@@ -51,6 +54,7 @@ impl Progress {
             probing: false,
             fetching: false,
             heard: now,
+            full: false,
             told_in_beat: false,
         }
     }
@@ -248,11 +252,13 @@ impl Raft {
             self.follow(&mut state, reply.term);
             return;
         }
+        let group = Group::clone(state.membership.group());
         let Some(Leading {
             peers,
             in_flight,
             successor,
             changing,
+            lacks_room,
             ..
         }) = state.leading(term)
         else {
@@ -263,6 +269,7 @@ impl Raft {
         };
         progress.heard = self.env.now();
         progress.answered = progress.answered.max(reply.round);
+        progress.full = reply.full;
         let go_on = progress.note(attempt, reply.held);
         for batch in in_flight {
             if batch.last <= progress.matched && batch.round <= progress.answered {
@@ -272,6 +279,8 @@ impl Raft {
         if *successor == Some(peer) || changing.is_some() {
             self.work.set(());
         }
+        let full = |(id, peer): &(&ReplicaId, &Progress)| peer.full && group.contains_key(id);
+        *lacks_room = 2 * peers.iter().filter(full).count() >= group.len();
         #[cfg(feature = "mutations")]
         if self.mutates(crate::Mutation::CommitOldTerm) {
             self.commit_whatever_a_majority_holds(&mut state);

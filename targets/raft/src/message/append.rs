@@ -28,6 +28,8 @@ pub struct AppendReply {
     pub round: u64,
     /// What the follower holds.
     pub held: Held,
+    /// Whether its disk is full.
+    pub full: bool,
 }
 
 /// What a follower holds of its leader's log.
@@ -70,7 +72,7 @@ impl AppendRequest {
 impl AppendReply {
     /// The message's bytes.
     pub fn encode(&self) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(25);
+        let mut bytes = BytesMut::with_capacity(26);
         bytes.put_u64_le(self.term.0);
         bytes.put_u64_le(self.round);
         let (kind, index) = match self.held {
@@ -79,6 +81,7 @@ impl AppendReply {
         };
         bytes.put_u8(kind);
         bytes.put_u64_le(index.0);
+        bytes.put_u8(self.full.into());
         bytes.freeze()
     }
 
@@ -95,6 +98,12 @@ impl AppendReply {
         } else {
             Held::LacksFrom(index)
         };
-        Some(Self { term, round, held })
+        let full = bytes.try_get_u8().ok()? == 1;
+        Some(Self {
+            term,
+            round,
+            held,
+            full,
+        })
     }
 }

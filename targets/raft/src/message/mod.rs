@@ -67,11 +67,15 @@ mod tests {
             granted: true,
         };
         assert_eq!(VoteReply::decode(vote.encode()), Some(vote));
-        for held in [Held::UpTo(LogIndex(5)), Held::LacksFrom(LogIndex(6))] {
+        for (held, full) in [
+            (Held::UpTo(LogIndex(5)), true),
+            (Held::LacksFrom(LogIndex(6)), false),
+        ] {
             let reply = AppendReply {
                 term: Term(7),
                 round: 8,
                 held,
+                full,
             };
             assert_eq!(AppendReply::decode(reply.encode()), Some(reply));
         }

@@ -84,6 +84,11 @@ impl Group {
     }
 
     pub(crate) fn start_with(size: usize, options: Options) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), size, options)
+    }
+
+    /// Starts replicas that keep what they have in `directory`.
+    pub(crate) fn start_in(directory: TempDir, size: usize, options: Options) -> Self {
         // Held together, so that no two are the same.
         let held: Vec<_> = (0..2 * size)
             .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
@@ -96,7 +101,6 @@ impl Group {
             })
             .collect();
         drop(held);
-        let directory = tempfile::tempdir().unwrap();
         let mut group = Self {
             directory,
             members,

@@ -9,6 +9,7 @@
 
 mod chaos;
 mod client;
+mod full;
 mod group;
 mod idle;
 mod slow;

@@ -140,11 +140,25 @@ fn a_follower_that_lags_too_far_gets_a_snapshot() {
 }
 
 #[test]
-fn a_full_disk_refuses_writes_and_serves_reads() {
+fn a_full_disk_of_the_leader_refuses_writes_and_serves_reads() {
+    writes_are_refused_and_reads_served(|leader, id| id == leader);
+}
+
+#[test]
+fn full_disks_of_a_majority_refuse_writes_and_serve_reads() {
+    writes_are_refused_and_reads_served(|leader, id| id != leader);
+}
+
+/// Fills the disks of some members, and empties them.
+fn writes_are_refused_and_reads_served(full: impl Fn(ReplicaId, ReplicaId) -> bool) {
     let mut scene = Scene::new(8, &Setup::of(3));
     scene.write(1).unwrap();
     let leader = scene.until_led().unwrap();
-    scene.sim.set_disk_fault(leader, DiskFault::Full);
+    let ids = scene.cluster.ids.clone();
+    let full: Vec<_> = ids.into_iter().filter(|id| full(leader, *id)).collect();
+    for id in &full {
+        scene.sim.set_disk_fault(*id, DiskFault::Full);
+    }
     let refused = (2..3000).any(|value| {
         let answer = scene.ask(leader, Some(value));
         scene
@@ -155,7 +169,9 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
     assert!(refused, "the disk has room");
     scene.read().unwrap();
     assert_eq!(scene.cluster.leader(), Some(leader), "it serves reads");
-    scene.sim.set_disk_fault(leader, DiskFault::None);
+    for id in &full {
+        scene.sim.set_disk_fault(*id, DiskFault::None);
+    }
     scene.write(3000).unwrap();
     scene.until("agreement", Cluster::is_healed).unwrap();
     assert_eq!(scene.cluster.running().len(), 3, "nobody has stopped");

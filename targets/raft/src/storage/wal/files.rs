@@ -153,6 +153,11 @@ impl Files {
         Some(oldest)
     }
 
+    /// Whether it is the segment that is written to.
+    pub(super) fn is_active(&self, number: u64) -> bool {
+        self.active.get() == number
+    }
+
     /// Takes the segment after the active one, which must be there.
     pub(super) fn advance(&self) -> Option<Segment> {
         let segment = self.next.update(Option::take)?;

@@ -62,8 +62,8 @@ pub struct Options {
 pub enum Space {
     /// There is room.
     Enough,
-    /// The disk is full. What is left of the current segment is for term and vote, and for what was appended already:
-    /// nothing new should be. There is [`Enough`](Self::Enough) again when there is space for another segment.
+    /// The disk is full. What is left of the current segment is for term and vote, and for what is under way: nothing new
+    /// should be. There is [`Enough`](Self::Enough) again when there is space for another segment.
     Full,
 }
 
@@ -254,6 +254,18 @@ impl Wal {
     /// Whether there is room for more.
     pub const fn space(&self) -> &ValueEvent<Space> {
         &self.space
+    }
+
+    /// Whether records of so many bytes can be kept. On a full disk that is what fits into the current segment and leaves
+    /// room for term and vote.
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        let Some(files) = &self.files else {
+            return true;
+        };
+        let end = self.end.get();
+        self.space.get() == Space::Enough
+            || (files.is_active(end.segment())
+                && end.offset() + bytes as u64 <= files.segment_bytes / 4 * 3)
     }
 
     /// Whether what is durable can be read again.
