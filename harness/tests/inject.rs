@@ -6,59 +6,16 @@ mod common;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::leftovers::{self, Leftovers, Scope};
 use common::needs_root;
 use common::runs::Lab;
+use common::stranger::Stranger;
 use nix::sys::signal::Signal;
 
 /// A busy machine may be late.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A process of somebody else, always busy.
-struct Stranger(Child);
-
-impl Stranger {
-    fn start() -> Stranger {
-        let busy = Command::new("sh")
-            .args(["-c", "while :; do :; done"])
-            .stdin(Stdio::null())
-            .spawn();
-        Stranger(busy.unwrap())
-    }
-
-    fn pid(&self) -> String {
-        self.0.id().to_string()
-    }
-
-    /// Its groups, and whether it is stopped.
-    fn condition(&self) -> (String, bool) {
-        let read = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", self.pid())).unwrap();
-        let stopped = read("status").contains("State:\tT");
-        (read("cgroup"), stopped)
-    }
-
-    fn until(&self, wanted: &(String, bool)) {
-        let begun = Instant::now();
-        while self.condition() != *wanted {
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "{:?}, not {wanted:?}",
-                self.condition()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        let _ended_before = self.0.kill();
-        let _status = self.0.wait();
-    }
-}
 
 #[test]
 fn any_process_is_made_slow_and_given_back() {
@@ -76,7 +33,7 @@ fn any_process_is_made_slow_and_given_back() {
         "--pid",
         &pid,
         "--fault",
-        "cpu.quota=10%",
+        "cpu.quota=2%",
         "--for",
         "1s",
     ];
@@ -92,23 +49,14 @@ fn any_process_is_made_slow_and_given_back() {
     // Ctrl-C.
     let forever = ["inject", "--pid", &pid, "--fault", "process.pause"];
     let inject = lab.depbench(&forever);
-    let stopped = |stranger: &Stranger| stranger.condition().1;
-    let begun = Instant::now();
-    while !stopped(&stranger) {
-        assert!(begun.elapsed() < PATIENCE, "never stopped");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    stranger.until_stopped();
     inject.signal(Signal::SIGINT);
     inject.end().expect(0).says(&["cleared"]);
     assert_eq!(stranger.condition(), before);
 
     // Killed.
     let inject = lab.depbench(&forever);
-    let begun = Instant::now();
-    while !stopped(&stranger) {
-        assert!(begun.elapsed() < PATIENCE, "never stopped");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    stranger.until_stopped();
     inject.signal(Signal::SIGKILL);
     inject.end().expect_killed();
     stranger.until(&before);
@@ -133,6 +81,26 @@ fn what_cannot_be_injected_is_said_and_changes_nothing() {
             vec!["--pid", &pid, "--fault", "cpu.quota=5"],
             3,
             "such as 5%",
+        ),
+        (
+            vec!["--pid", &pid, "--fault", "cpu.quota=0%"],
+            3,
+            "above 0%",
+        ),
+        (
+            vec!["--pid", &pid, "--fault", "memory.limit=50ms"],
+            3,
+            "such as 50MB",
+        ),
+        (
+            vec!["--pid", &pid, "--fault", "disk.throughput=1KB/s"],
+            3,
+            "4KiB/s to 100GB/s",
+        ),
+        (
+            vec!["--pid", &pid, "--fault", "process.pause", "--for", "10"],
+            3,
+            "such as",
         ),
         (
             vec!["--pid", &pid, "--preset", "atc22-slow"],
@@ -290,27 +258,4 @@ fn soak_homes(lab: &Lab) -> Vec<PathBuf> {
         .filter(|entry| entry.file_name().to_string_lossy().starts_with("soak-"))
         .map(|entry| entry.path())
         .collect()
-}
-
-#[test]
-fn what_was_asked_is_held_against_what_the_node_got() {
-    if !needs_root() {
-        return;
-    }
-    let lab = Lab::new("fidelity");
-    let csv = lab.path().join("fidelity.csv");
-    let arguments = ["bench", "faults", "--hold", "1s", "--type", "process.pause"];
-    let more = ["--type", "net.partition", "--csv", csv.to_str().unwrap()];
-    let ended = lab.depbench(&[&arguments[..], &more].concat()).end();
-    ended.expect(0).says(&["0 not measured"]);
-    let lines = fs::read_to_string(&csv).unwrap();
-    let lines: Vec<&str> = lines.lines().collect();
-    assert!(lines[0].starts_with("fault,beside,quantity,unit,asked,got,"));
-    // A cut is whole however busy the machine is.
-    let cut = lines.iter().find(|line| line.starts_with("net.partition"));
-    assert!(cut.unwrap().contains(",100.000,"), "{lines:?}");
-    assert_eq!(lines.len(), 5, "{lines:?}");
-    let wrong = ["bench", "faults", "--type", "net.partitoin"];
-    let ended = lab.depbench(&wrong).end();
-    ended.expect(3).says(&["did you mean `net.partition`"]);
 }

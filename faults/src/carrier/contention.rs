@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use node::cgroup::{Child, CpuQuota, NodeCgroup, Scope};
 use node::journal::Journal;
-use vocab::units::Weight;
+use vocab::units::{Span, Weight};
 
 use super::window::CpuWindow;
 use super::{Carrier, group, start_beside};
@@ -22,6 +22,12 @@ const CONTENTION: Scope = Scope::Child(Child::Contention);
 
 /// The largest weight that both cgroup versions can give the spinner; beyond it the server's is lowered.
 const LARGEST: f64 = 100.0;
+
+/// What the server should get of each period on each CPU.
+const A_FEW_SLICES: Span = Span::millis(8);
+
+/// No budget is kept in longer periods: the node sleeps for most of one.
+const LONGEST_PERIOD: Span = Span::millis(250);
 
 /// Busy threads beside the server, in a cgroup with a weight of its own inside the node's budget.
 pub(super) struct Contention {
@@ -58,18 +64,15 @@ impl Contention {
 }
 
 impl Contention {
-    /// Makes the period of the node's budget long enough for weights to count in it. At the start of each period the
-    /// scheduler gives everybody a slice (3 ms) whatever it weighs: 15x within half a CPU came out as 1.6x in periods
-    /// of 10 ms and as 11x in periods of 100 ms (kernel 6.18).
+    /// Makes the period of the node's budget long enough for weights to count in it.
     fn lengthen_budget_period(&mut self) -> Result<(), FaultError> {
-        let period = CpuQuota::FAULT_PERIOD;
-        let Some(budget) = self
-            .group
-            .budget()
-            .filter(|budget| budget.period() < period)
-        else {
+        let Some(budget) = self.group.budget() else {
             return Ok(());
         };
+        let period = period(budget.cpus(), self.servers.cpus().len(), self.weight);
+        if budget.period() >= period {
+            return Ok(());
+        }
         let budget =
             CpuQuota::new(budget.cpus(), period).map_err(|error| FaultError::Parameter {
                 fault: FAULT,
@@ -79,6 +82,21 @@ impl Contention {
             .add(self.group.set_quota(Scope::Node, budget)?);
         Ok(())
     }
+}
+
+/// The period of a budget of so many CPUs spread over `cpus`, in which a server gets by its weight a few of the scheduler's
+/// slices on each; within reason, since the whole node sleeps for the rest of it.
+///
+/// After each such sleep the scheduler gives everybody a slice (about 3 ms), whatever it weighs: 15x within half of two
+/// CPUs came out as 1.6x in periods of 10 ms, 11x in 100 ms and 14x in 250 ms (kernel 6.18).
+fn period(budget: f64, cpus: usize, ratio: Weight) -> Span {
+    let part = budget / cpus.max(1) as f64 / (1.0 + ratio.ratio());
+    let wanted = A_FEW_SLICES.as_secs_f64() / part;
+    let period = wanted.clamp(
+        CpuQuota::FAULT_PERIOD.as_secs_f64(),
+        LONGEST_PERIOD.as_secs_f64(),
+    );
+    Span::millis((period * 1e3).round() as u64)
 }
 
 fn used(group: &NodeCgroup) -> Duration {
@@ -145,6 +163,20 @@ impl Carrier for Contention {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_period_is_as_long_as_the_weight_needs_and_no_longer() {
+        let millis = |budget, cpus, ratio: &str| {
+            period(budget, cpus, ratio.parse().unwrap())
+                .duration()
+                .as_millis()
+        };
+        assert_eq!(millis(1.0, 2, "1x"), 100);
+        assert_eq!(millis(1.0, 2, "9x"), 160);
+        assert_eq!(millis(0.5, 2, "15x"), 250);
+        assert_eq!(millis(1.0, 1, "15x"), 128);
+        assert_eq!(millis(1.0, 0, "1x"), 100);
+    }
 
     #[test]
     fn the_ratio_of_weights_is_the_one_asked_for() {

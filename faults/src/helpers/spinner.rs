@@ -14,7 +14,7 @@ use super::{HelperError, Priority};
 pub struct SpinnerJob {
     /// How many threads spin.
     pub threads: NonZeroU32,
-    /// The CPUs they may use, all of them shared by all threads; empty for those it was started with.
+    /// The CPUs they keep to, one each and in turn; empty for any that it was started with.
     pub cpus: Vec<usize>,
 }
 
@@ -31,10 +31,12 @@ pub struct SpinnerState {
 /// No job, or CPUs that this process may not use.
 pub fn main() -> Result<(), HelperError> {
     let (lifeline, job) = Lifeline::job::<SpinnerJob>()?;
-    if !job.cpus.is_empty() {
-        pin(&job.cpus).map_err(HelperError::system("use the CPUs of the server"))?;
-    }
+    // Each stays on one CPU: left alone the kernel may move two to the same, and the server has the other for itself.
+    let mut cpus = job.cpus.iter().cycle();
     for _ in 0..job.threads.get() {
+        if let Some(cpu) = cpus.next() {
+            pin(*cpu).map_err(HelperError::system("use a CPU of the server"))?;
+        }
         thread::Builder::new()
             .name("spinner".to_owned())
             .stack_size(64 << 10)
@@ -63,10 +65,9 @@ fn spin() {
     }
 }
 
-fn pin(cpus: &[usize]) -> nix::Result<()> {
+/// For this thread, and those that it starts from now on.
+fn pin(cpu: usize) -> nix::Result<()> {
     let mut set = nix::sched::CpuSet::new();
-    for cpu in cpus {
-        set.set(*cpu)?;
-    }
+    set.set(cpu)?;
     nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)
 }

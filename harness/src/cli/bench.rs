@@ -118,13 +118,14 @@ struct Tolerance {
 /// What was asked of each fault against what the node got, over a range of severities, and whether it is near enough.
 ///
 /// On one node with half of the machine, by the faults' own probes; delays also while every CPU is busy. What other load
-/// on the machine makes impossible to tell is said to be not measured.
+/// on the machine makes impossible to tell is said to be not measured. Ctrl-C undoes everything and prints what was measured
+/// until then.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  sudo depbench bench faults --csv fidelity.csv\n  sudo depbench bench faults --type net.delay"
 )]
 struct Faults {
-    /// How long each severity is held; the first period of a limit comes on top of the rate asked for.
+    /// How long each severity is held, at least; what waits at the end of it counts as well.
     #[arg(long, default_value = "8s")]
     hold: Span,
     /// Only faults of this type; may be repeated.
@@ -155,14 +156,14 @@ struct Load {
 
 impl Bench {
     pub(super) fn execute(self) -> Result<Exit, CliError> {
-        let comparison = match self.what {
-            What::Targets(targets) => targets.compare()?.to_string(),
-            What::Tolerance(tolerance) => tolerance.measure()?.to_string(),
+        let (comparison, exit) = match self.what {
+            What::Targets(targets) => (targets.compare()?.to_string(), Exit::Pass),
+            What::Tolerance(tolerance) => (tolerance.measure()?.to_string(), Exit::Pass),
             What::Faults(faults) => faults.measure()?,
-            What::Load(load) => load.compare()?.to_string(),
+            What::Load(load) => (load.compare()?.to_string(), Exit::Pass),
         };
         output::print(&format!("{comparison}\n"))?;
-        Ok(Exit::Pass)
+        Ok(exit)
     }
 }
 
@@ -229,26 +230,25 @@ fn out(asked: Option<PathBuf>, bench: &str) -> PathBuf {
 }
 
 impl Faults {
-    fn measure(self) -> Result<String, CliError> {
+    /// Also when it was interrupted, what was measured until then.
+    fn measure(self) -> Result<(String, Exit), CliError> {
         let told = |line: &bench::fidelity::Line| output::print_error(&format!("{line}\n"));
         let settings = bench::fidelity::Settings {
             hold: self.hold,
             types: self.types.into_iter().collect(),
         };
-        let lines = bench::fidelity::measure(&settings, told)?;
+        let fidelity = bench::fidelity::measure(&settings, told)?;
         if let Some(path) = &self.csv {
-            std::fs::write(path, bench::fidelity::csv(&lines)).map_err(|source| {
-                CliError::System {
-                    what: format!("write {}", path.display()),
-                    source,
-                }
+            std::fs::write(path, fidelity.csv()).map_err(|source| CliError::System {
+                what: format!("write {}", path.display()),
+                source,
             })?;
         }
-        let count = |judgement: &str| {
-            let same = lines.iter().filter(|line| line.judgement() == judgement);
-            format!("{} {judgement}", same.count())
+        let exit = match fidelity.is_partial() {
+            true => Exit::Interrupted,
+            false => Exit::Pass,
         };
-        Ok(["inside", "outside", "not measured"].map(count).join(", "))
+        Ok((fidelity.to_string(), exit))
     }
 }
 

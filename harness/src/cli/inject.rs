@@ -3,7 +3,6 @@ use faults::presets::{PRESETS, Preset};
 use faults::spec::{ClientTraffic, Link};
 use faults::{Effect, FaultType, Place};
 use node::journal::Purpose;
-use tokio::signal::unix::{SignalKind, signal};
 use vocab::ids::{NodeName, RunName};
 use vocab::problem::{FieldPath, Problem};
 use vocab::time::Wall;
@@ -14,7 +13,7 @@ use crate::cluster::running;
 use crate::cluster::{Settings, StateDir};
 use crate::control::fault;
 use crate::inject::{Told, process};
-use crate::runtime;
+use crate::runtime::{self, Stop};
 
 /// Makes a node of a cluster that is up, or any process of this machine, slow: now, and for as long as it is asked.
 ///
@@ -93,12 +92,13 @@ impl Inject {
             }));
         }
         let interrupted = std::cell::Cell::new(false);
+        let mut signals = Stop::catch().map_err(|source| CliError::System {
+            what: "catch signals".to_owned(),
+            source,
+        })?;
         let stop = async {
-            if stopped().await.is_ok() {
-                interrupted.set(true);
-            } else {
-                std::future::pending::<()>().await;
-            }
+            signals.stopped().await;
+            interrupted.set(true);
         };
         let mut without_effect = false;
         let mut lost_output = None;
@@ -178,20 +178,4 @@ fn said(told: &Told, length: Option<Span>) -> String {
         Told::Judged(effect) => format!("{effect}\n"),
         Told::Cleared => "cleared\n".to_owned(),
     }
-}
-
-/// Resolves at Ctrl-C, a request to end, or when the terminal is closed.
-async fn stopped() -> std::io::Result<()> {
-    let mut signals = [
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::hangup())?,
-    ];
-    let [interrupt, terminate, hangup] = &mut signals;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    Ok(())
 }

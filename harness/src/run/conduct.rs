@@ -2,7 +2,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use results::{Environment, Parameters, PhaseSpan, RunDir, TrialSetup};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use vocab::ids::RunName;
 use vocab::time::Wall;
 
@@ -16,7 +15,7 @@ use crate::control::serve::Control;
 use crate::experiment::{self, Cell, Experiment};
 use crate::plan::{Plan, PlannedTrial};
 use crate::preflight::{Preflight, layer_for};
-use crate::runtime;
+use crate::runtime::{self, Stop};
 use crate::trial::{self, Trial, TrialError};
 
 /// What to run, and how.
@@ -87,7 +86,10 @@ async fn conduct(options: &Options) -> Result<Finished, RunError> {
         versions: BTreeMap::new(),
     };
     // Signals are caught from here on: whatever is made is also unmade.
-    let mut stop = Stop::new()?;
+    let mut stop = Stop::catch().map_err(|source| RunError::System {
+        what: "cannot catch signals",
+        source,
+    })?;
     let outcome = stage
         .trials(options, &experiment, &path, &mut progress, &mut stop)
         .await;
@@ -325,35 +327,4 @@ fn parameters(cell: &Cell) -> Parameters {
         .iter()
         .map(|setting| (setting.path.clone(), setting.value.clone().into()))
         .collect()
-}
-
-/// Ctrl-C, or a request to end.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Stop {
-    fn new() -> Result<Stop, RunError> {
-        let caught = |kind| {
-            signal(kind).map_err(|source| RunError::System {
-                what: "cannot catch signals",
-                source,
-            })
-        };
-        Ok(Stop {
-            interrupt: caught(SignalKind::interrupt())?,
-            terminate: caught(SignalKind::terminate())?,
-            hangup: caught(SignalKind::hangup())?,
-        })
-    }
-
-    async fn stopped(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
-    }
 }

@@ -11,6 +11,7 @@ pub mod live;
 pub mod recorded;
 pub mod replicas;
 pub mod runs;
+pub mod stranger;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU8;

@@ -280,9 +280,18 @@ impl Program {
 
     /// Waits until it has said `words` on standard error so many times; gives all it said there.
     pub fn until(&mut self, words: &str, times: usize) -> String {
+        self.until_in(&self.err.clone(), words, times)
+    }
+
+    /// The same on standard output.
+    pub fn until_printed(&mut self, words: &str, times: usize) -> String {
+        self.until_in(&self.out.clone(), words, times)
+    }
+
+    fn until_in(&mut self, file: &Path, words: &str, times: usize) -> String {
         loop {
             let status = self.child.try_wait().unwrap();
-            let said = fs::read_to_string(&self.err).unwrap();
+            let said = fs::read_to_string(file).unwrap();
             if said.matches(words).count() >= times {
                 return said;
             }
