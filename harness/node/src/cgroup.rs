@@ -7,10 +7,14 @@
 
 mod admission;
 mod adopt;
+mod build;
+mod controller;
 mod cpuset;
 mod disk;
+mod files;
 mod hierarchy;
 mod limit;
+mod mount;
 mod node;
 mod quota;
 mod remove;
@@ -21,9 +25,10 @@ use std::path::{Path, PathBuf};
 
 pub use admission::Admission;
 pub use adopt::Lodging;
+pub use controller::Controller;
 pub use cpuset::{CpuSet, CpuSetError};
 pub use disk::{DiskLimit, DiskStat};
-pub use hierarchy::{Controller, Hierarchies, Mode};
+pub use hierarchy::{Hierarchies, Mode};
 pub use limit::MemoryLimit;
 pub use node::{Child, NodeCgroup, NodeSpec};
 pub use quota::{CpuQuota, QuotaError};

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::hierarchy::{CgroupMount, Controller, Hierarchies, Version};
+use super::controller::Controller;
+use super::hierarchy::Hierarchies;
+use super::mount::{CgroupMount, Version};
 use super::remove::{is_gone, remove_tree};
 use super::{CgroupError, Child};
 use crate::identity::ProcessId;

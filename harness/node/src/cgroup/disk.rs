@@ -3,9 +3,11 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 
 use super::CgroupError;
-use super::hierarchy::{Controller, Mode};
+use super::controller::Controller;
+use super::files::{read, write};
+use super::hierarchy::Mode;
 use super::limit::file;
-use super::node::{NodeCgroup, read, write};
+use super::node::NodeCgroup;
 use super::stat::Scope;
 use crate::blockdev::DeviceNumber;
 use crate::journal::{Entry, FileWrite};

@@ -6,63 +6,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 use serde::{Deserialize, Serialize};
 
-/// A cgroup controller that depbench uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Controller {
-    /// Quota and weight.
-    Cpu,
-    /// CPU time used (in version 2 always there).
-    Cpuacct,
-    /// Which processors.
-    Cpuset,
-    /// Limits and use of memory.
-    Memory,
-    /// Disk limits and counters (`blkio` in version 1).
-    Io,
-    /// Stops and continues all processes (in version 2 always there).
-    Freezer,
-}
-
-impl Controller {
-    /// All of them.
-    pub const ALL: [Controller; 6] = [
-        Controller::Cpu,
-        Controller::Cpuacct,
-        Controller::Cpuset,
-        Controller::Memory,
-        Controller::Io,
-        Controller::Freezer,
-    ];
-
-    pub(super) fn name_v1(self) -> &'static str {
-        match self {
-            Controller::Cpu => "cpu",
-            Controller::Cpuacct => "cpuacct",
-            Controller::Cpuset => "cpuset",
-            Controller::Memory => "memory",
-            Controller::Io => "blkio",
-            Controller::Freezer => "freezer",
-        }
-    }
-
-    /// Its name where it has to be enabled; `None` for what version 2 always has.
-    pub(super) fn name_v2(self) -> Option<&'static str> {
-        match self {
-            Controller::Cpu => Some("cpu"),
-            Controller::Cpuset => Some("cpuset"),
-            Controller::Memory => Some("memory"),
-            Controller::Io => Some("io"),
-            Controller::Cpuacct | Controller::Freezer => None,
-        }
-    }
-}
-
-impl fmt::Display for Controller {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name_v1())
-    }
-}
+use super::mount::{CgroupMount, Version};
+use super::{CgroupError, Controller};
 
 /// Which cgroup version carries this node's controllers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,6 +164,27 @@ impl fmt::Display for Hierarchies {
     }
 }
 
+/// What to say where a controller is needed that groups cannot have.
+pub(super) fn missing(controller: Controller, hierarchies: &Hierarchies) -> CgroupError {
+    let remedy = match hierarchies.mode() {
+        Mode::None => "run as root on a machine with cgroups mounted and writable",
+        Mode::V1 => "the kernel was built or mounted without it",
+        Mode::V2 => {
+            "run as root, or have it enabled in cgroup.subtree_control of the groups above; a kernel may also lack it"
+        }
+    };
+    let refused = hierarchies.refused().join("; ");
+    let mode = match refused.as_str() {
+        "" => hierarchies.to_string(),
+        refused => format!("{hierarchies}; {refused}"),
+    };
+    CgroupError::NoController {
+        controller,
+        mode,
+        remedy,
+    }
+}
+
 /// Where our groups go in version 2: as root at the top; else in the nearest group above our own that is delegated to
 /// this user. A group that holds processes itself cannot give controllers to groups in it, so our own group never serves.
 fn place_v2(at: &Path, root: &Path, own: &str) -> Result<(PathBuf, Vec<Controller>), String> {
@@ -278,76 +244,9 @@ fn writable(dir: &Path) -> Result<(), String> {
     access(&dir.join("cgroup.procs"), AccessFlags::W_OK).map_err(explain)
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Version {
-    V1(Vec<Controller>),
-    V2,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct CgroupMount {
-    pub(super) version: Version,
-    pub(super) root: PathBuf,
-    pub(super) at: PathBuf,
-}
-
-impl CgroupMount {
-    /// Reads a line of `/proc/self/mountinfo`; `None` for what is no cgroup hierarchy, or has no controller we use.
-    pub(super) fn parse(line: &str) -> Option<CgroupMount> {
-        let (mount, source) = line.split_once(" - ")?;
-        let mut mount = mount.split(' ').skip(3);
-        let root = PathBuf::from(unescape(mount.next()?));
-        let at = PathBuf::from(unescape(mount.next()?));
-        let mut source = source.split(' ');
-        let version = match source.next()? {
-            "cgroup2" => Version::V2,
-            "cgroup" => {
-                let options = source.nth(1)?;
-                let named = |controller: &Controller| {
-                    options
-                        .split(',')
-                        .any(|option| option == controller.name_v1())
-                };
-                let controllers: Vec<_> = Controller::ALL.into_iter().filter(named).collect();
-                (!controllers.is_empty()).then_some(Version::V1(controllers))?
-            }
-            _ => return None,
-        };
-        Some(CgroupMount { version, root, at })
-    }
-}
-
-/// Undoes the octal escapes of blanks in mountinfo.
-fn unescape(text: &str) -> String {
-    text.replace("\\040", " ")
-        .replace("\\011", "\t")
-        .replace("\\012", "\n")
-        .replace("\\134", "\\")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mounts_are_understood() {
-        let line = "33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct";
-        let mount = CgroupMount::parse(line).unwrap();
-        assert_eq!(
-            mount.version,
-            Version::V1(vec![Controller::Cpu, Controller::Cpuacct])
-        );
-        assert_eq!(mount.at, Path::new("/sys/fs/cgroup/cpu,cpuacct"));
-        let line = "41 31 0:38 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
-        assert_eq!(CgroupMount::parse(line).unwrap().version, Version::V2);
-        let line = "40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd";
-        assert_eq!(CgroupMount::parse(line), None);
-        assert_eq!(
-            CgroupMount::parse("22 1 8:1 / / rw - ext4 /dev/sda rw"),
-            None
-        );
-        assert_eq!(CgroupMount::parse("nonsense"), None);
-    }
 
     #[test]
     fn the_version_that_has_the_cpu_controller_serves() {

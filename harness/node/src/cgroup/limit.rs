@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use vocab::units::{Bytes, Weight};
 
 use super::CgroupError;
-use super::hierarchy::{Controller, Mode};
-use super::node::{NodeCgroup, missing, read, write};
+use super::controller::Controller;
+use super::files::{read, write};
+use super::hierarchy::{Mode, missing};
+use super::node::NodeCgroup;
 use super::quota::CpuQuota;
 use super::stat::Scope;
 use crate::journal::{Entry, FileWrite, Undo};

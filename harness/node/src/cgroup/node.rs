@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use vocab::ids::{NodeName, RunName};
 
-use super::hierarchy::{Controller, Hierarchies, Mode};
+use super::files::{read, write};
+use super::hierarchy::{Hierarchies, Mode, missing};
 use super::quota::CpuQuota;
 use super::stat::{CgroupStat, Scope};
-use super::{Admission, CgroupError, CpuSet, adopt};
+use super::{Admission, CgroupError, Controller, CpuSet, adopt};
 use crate::identity::ProcessId;
 use crate::journal::{Entry, Journal, Undo};
 use crate::tag;
@@ -63,7 +64,7 @@ pub struct NodeCgroup {
 pub(super) struct Inner {
     pub(super) hierarchies: Hierarchies,
     pub(super) journal: Journal,
-    name: String,
+    pub(super) name: String,
     budget: Option<CpuQuota>,
     entry: Mutex<Option<Entry>>,
 }
@@ -257,58 +258,7 @@ impl NodeCgroup {
         Ok(entry.map_or(Ok(()), Entry::undo)?)
     }
 
-    fn build(&self, spec: &NodeSpec) -> Result<(), CgroupError> {
-        let hierarchies = &self.inner.hierarchies;
-        for hierarchy in hierarchies.hierarchies_v1() {
-            let has_cpuset = hierarchy.controllers.contains(&Controller::Cpuset);
-            let parent = hierarchy.base.join(&self.inner.name);
-            for dir in self.family(&parent) {
-                make(&dir)?;
-                if has_cpuset {
-                    inherit_cpuset(&dir)?;
-                }
-            }
-        }
-        if let Some(base) = &hierarchies.v2 {
-            let parent = base.join(&self.inner.name);
-            enable(base, &hierarchies.v2_controllers)?;
-            make(&parent)?;
-            enable(&parent, &hierarchies.v2_controllers)?;
-            Child::ALL
-                .iter()
-                .try_for_each(|child| make(&parent.join(child.name())))?;
-        }
-        if let Some(cpus) = &spec.cpus {
-            self.pin(cpus)?;
-        }
-        if let Some(budget) = spec.budget {
-            self.write_quota(Scope::Node, budget)?;
-        }
-        Ok(())
-    }
-
-    fn pin(&self, cpus: &CpuSet) -> Result<(), CgroupError> {
-        let parent = self.dir(Controller::Cpuset, Scope::Node)?;
-        match self.inner.hierarchies.mode() {
-            // A child of version 1 does not follow its parent: it must shrink first.
-            Mode::V1 => {
-                let mut family = self.family(&parent);
-                family.reverse();
-                family
-                    .iter()
-                    .try_for_each(|dir| write(&dir.join("cpuset.cpus"), &cpus.to_string()))
-            }
-            Mode::V2 | Mode::None => write(&parent.join("cpuset.cpus"), &cpus.to_string()),
-        }
-    }
-
-    /// The parent and its children.
-    fn family(&self, parent: &Path) -> Vec<PathBuf> {
-        let children = Child::ALL.iter().map(|child| parent.join(child.name()));
-        std::iter::once(parent.to_owned()).chain(children).collect()
-    }
-
-    fn dir_in(&self, base: &Path, scope: Scope) -> PathBuf {
+    pub(super) fn dir_in(&self, base: &Path, scope: Scope) -> PathBuf {
         let parent = base.join(&self.inner.name);
         match scope {
             Scope::Node => parent,
@@ -337,26 +287,6 @@ impl NodeCgroup {
     }
 }
 
-pub(super) fn missing(controller: Controller, hierarchies: &Hierarchies) -> CgroupError {
-    let remedy = match hierarchies.mode() {
-        Mode::None => "run as root on a machine with cgroups mounted and writable",
-        Mode::V1 => "the kernel was built or mounted without it",
-        Mode::V2 => {
-            "run as root, or have it enabled in cgroup.subtree_control of the groups above; a kernel may also lack it"
-        }
-    };
-    let refused = hierarchies.refused().join("; ");
-    let mode = match refused.as_str() {
-        "" => hierarchies.to_string(),
-        refused => format!("{hierarchies}; {refused}"),
-    };
-    CgroupError::NoController {
-        controller,
-        mode,
-        remedy,
-    }
-}
-
 fn open_members(dir: &Path) -> Result<OwnedFd, CgroupError> {
     let path = dir.join("cgroup.procs");
     let file = OpenOptions::new().write(true).open(&path);
@@ -372,44 +302,4 @@ fn helpers_of(child: &Path) -> Result<PathBuf, CgroupError> {
         }
         _ => Ok(dir),
     }
-}
-
-fn make(dir: &Path) -> Result<(), CgroupError> {
-    fs::create_dir(dir).map_err(CgroupError::file("make", dir))
-}
-
-/// Lets groups in `dir` have these controllers. It stays so when depbench has gone: whoever else made groups there
-/// meanwhile may rely on it, and it limits nobody.
-fn enable(dir: &Path, controllers: &[Controller]) -> Result<(), CgroupError> {
-    let path = dir.join("cgroup.subtree_control");
-    let enabled = read(&path)?;
-    for name in controllers
-        .iter()
-        .filter_map(|controller| controller.name_v2())
-    {
-        if !enabled.split_whitespace().any(|word| word == name) {
-            write(&path, &format!("+{name}"))?;
-        }
-    }
-    Ok(())
-}
-
-/// Gives a new version 1 group its parent's processors and memory nodes; without them no process may enter it.
-fn inherit_cpuset(dir: &Path) -> Result<(), CgroupError> {
-    let parent = dir.parent().unwrap_or(dir);
-    for file in ["cpuset.cpus", "cpuset.mems"] {
-        let value = read(&parent.join(file))?;
-        write(&dir.join(file), value.trim())?;
-    }
-    Ok(())
-}
-
-pub(super) fn read(path: &Path) -> Result<String, CgroupError> {
-    fs::read_to_string(path).map_err(CgroupError::file("read", path))
-}
-
-/// Writes a value in one write: unlike a buffered writer, this sees the kernel's refusal.
-pub(super) fn write(path: &Path, value: &str) -> Result<(), CgroupError> {
-    let action = format!("write {value:?} to");
-    fs::write(path, value).map_err(CgroupError::file(action, path))
 }
