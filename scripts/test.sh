@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 declare -A packages=(
     [etcd]=etcd-server [redis-server]=redis-server [redis-benchmark]=redis-tools
-    [ip]=iproute2 [iptables]=iptables [mkfs.ext4]=e2fsprogs [setpriv]=util-linux [cc]=gcc
+    [ip]=iproute2 [iptables]=iptables [nft]=nftables [mkfs.ext4]=e2fsprogs [setpriv]=util-linux [cc]=gcc
     [sshd]=openssh-server [ssh]=openssh-client
     [sudo]=sudo [ansible-playbook]=ansible-core
 )

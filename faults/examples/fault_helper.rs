@@ -6,20 +6,11 @@ use depbench_faults::helpers;
 
 fn main() -> ExitCode {
     let verb = std::env::args().nth(1).unwrap_or_default();
-    let ended = match verb.as_str() {
-        "spinner" => helpers::spinner::main(),
-        "duty-cycle" => helpers::duty_cycle::main(),
-        "delay-line" => helpers::delay_line::main(),
-        "disk-probe" => helpers::disk_probe::main(),
-        "latency-layer" => helpers::latency_layer::main(),
-        "disk-writer" => helpers::disk_writer::main(),
-        "memory-toucher" => helpers::memory_toucher::main(),
-        _ => {
-            eprintln!("`{verb}` is no helper");
-            return ExitCode::FAILURE;
-        }
+    let Some(helper) = helpers::named(&verb) else {
+        eprintln!("`{verb}` is no helper");
+        return ExitCode::FAILURE;
     };
-    match ended {
+    match helper() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let source = std::error::Error::source(&error);

@@ -18,6 +18,20 @@ pub mod spinner;
 
 pub use priority::Priority;
 
+/// The helper behind a verb: what a program must call that is started as [`crate::HelperProgram::myself`].
+pub fn named(verb: &str) -> Option<fn() -> Result<(), HelperError>> {
+    Some(match verb {
+        "delay-line" => delay_line::main,
+        "disk-probe" => disk_probe::main,
+        "disk-writer" => disk_writer::main,
+        "duty-cycle" => duty_cycle::main,
+        "latency-layer" => latency_layer::main,
+        "memory-toucher" => memory_toucher::main,
+        "spinner" => spinner::main,
+        _ => return None,
+    })
+}
+
 /// Why a helper ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum HelperError {

@@ -90,7 +90,7 @@ fn what_cannot_be_injected_is_said_and_changes_nothing() {
         (
             vec!["--pid", &pid, "--fault", "memory.limit=50ms"],
             3,
-            "such as 50MB",
+            "such as 16B, 50MB or 64KiB",
         ),
         (
             vec!["--pid", &pid, "--fault", "disk.throughput=1KB/s"],

@@ -5,16 +5,21 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::needs_root;
-use common::runs::Lab;
+use common::runs::{Lab, needs_program};
 use common::stranger::Stranger;
+use common::{PROGRAM, needs_root};
 use nix::sys::signal::Signal;
 
 /// A busy machine may be late.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Nobody's number as a user.
+const NOBODY: u32 = 65534;
 
 /// A group that somebody has made, with a quota.
 struct Group {
@@ -181,6 +186,41 @@ fn groups_removed_underneath_leave_nothing_half_done() {
     assert_eq!(stranger.condition(), before);
     lab.depbench(&["heal"]).end().expect(0);
     assert!(!group.parent().unwrap().exists(), "{}", group.display());
+}
+
+#[test]
+fn without_privilege_nothing_is_touched_and_the_reason_is_said() {
+    if !needs_root() || !needs_program("setpriv") {
+        return;
+    }
+    let lab = Lab::new("inject-nobody");
+    // The program where nobody can reach it, and a state directory of nobody's.
+    let program = lab.path().join("depbench");
+    fs::copy(PROGRAM, &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    chown(lab.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let stranger = Stranger::start();
+    let before = stranger.condition();
+    for (fault, reason) in [
+        ("process.pause", "not permitted"),
+        ("cpu.quota=5%", "not permitted"),
+        ("memory.limit=50MB", "run as root"),
+    ] {
+        let mut command = Command::new("setpriv");
+        command.args([
+            &format!("--reuid={NOBODY}"),
+            &format!("--regid={NOBODY}"),
+            "--clear-groups",
+        ]);
+        command.arg(&program);
+        command.args(["inject", "--pid", &stranger.pid(), "--fault", fault]);
+        command.env("HOME", lab.path());
+        let ended = lab.spawn(command).end();
+        ended.expect(4);
+        let said = ended.err.to_lowercase();
+        assert!(said.contains(reason), "{fault}: {ended}");
+        assert_eq!(stranger.condition(), before, "{fault}");
+    }
 }
 
 fn is_limited(group: &Path) -> bool {
