@@ -63,6 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         cgroup,
         servers: vec![process],
         disk: Some(format!("/proc/{pid}/cwd").into()),
+        device: None,
         latency: None,
         link: None,
         flow: Flow::default(),
