@@ -16,6 +16,7 @@ mod heartbeat;
 mod install;
 mod lease;
 mod progress;
+mod replicate;
 mod transfer;
 
 use std::collections::{BTreeMap, VecDeque};
