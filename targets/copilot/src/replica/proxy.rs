@@ -139,11 +139,11 @@ impl Proxy {
         self.advance();
         self.stamped.retain(|op, tickets| {
             let stamp = kv::Command::decode(op).and_then(|command| command.stamp);
-            let Some(answer) = stamp.and_then(|stamp| machine.store.kept_reply(stamp)) else {
+            let Some(answer) = stamp.and_then(|stamp| machine.store.reply_to_copy(stamp)) else {
                 return true;
             };
             for ticket in tickets.drain(..) {
-                ticket.answer(|out| out.put_slice(answer));
+                ticket.answer(|out| out.put_slice(&answer));
             }
             false
         });
@@ -182,12 +182,9 @@ impl Copilot {
     /// Has a command of a session ordered. A pilot proposes it in its own log only: its client asks the other pilot, too.
     pub(crate) fn order_stamped(&self, command: &kv::Command<'_>, stamp: Stamp, ticket: Ticket) {
         let mut state = self.state.borrow_mut();
-        if self.wal.is_durable()
-            && let Some(answer) = state.machine.store.kept_reply(stamp)
-        {
-            let answer = Bytes::copy_from_slice(answer);
+        if let Some(answer) = state.machine.store.reply_to_copy(stamp) {
             drop(state);
-            ticket.answer(|out| out.put_slice(&answer));
+            self.answer_executed(ticket, answer);
             return;
         }
         let mut op = BytesMut::new();
@@ -207,6 +204,19 @@ impl Copilot {
         } else {
             self.submit(&mut state, &group, 1);
         }
+    }
+
+    /// Answers what was executed before, as soon as this replica cannot forget it: nobody proposes it again.
+    fn answer_executed(&self, ticket: Ticket, answer: Bytes) {
+        if self.wal.is_durable() {
+            ticket.answer(|out| out.put_slice(&answer));
+            return;
+        }
+        let wal = Rc::clone(&self.wal);
+        self.env.spawn(async move {
+            wal.flushed("executed command").await;
+            ticket.answer(|out| out.put_slice(&answer));
+        });
     }
 
     /// Sends what the clients asked in one go to both pilots.

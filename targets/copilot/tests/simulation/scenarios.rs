@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use depfast::sim::Link;
+use depfast::sim::{DiskSpeed, Link};
 use depfast_copilot::ReplicaId;
 
 use crate::cluster::Cluster;
@@ -211,6 +211,57 @@ fn a_repeated_command_gets_its_first_answer() {
         first
     );
     assert_eq!(scene.ask(COPILOT, &["GET", "n"]).as_deref(), Some("2"));
+    scene.check();
+}
+
+/// The same command reaches a pilot when it has executed it, through the other one, and not yet flushed that.
+#[test]
+fn a_command_that_is_executed_and_not_yet_durable_is_answered() {
+    let scene = Scene::durable(3);
+    let [to_pilot, to_copilot] =
+        [PILOT, COPILOT].map(|id| scene.sim.connect(&Cluster::client_address(id)).unwrap());
+    for stream in [&to_pilot, &to_copilot] {
+        assert!(scene.ask_on(stream, &["DF.SESSION", "77"]).is_some());
+    }
+    scene.run(millis(100));
+    let speed = DiskSpeed {
+        flush: millis(200)..millis(201),
+        ..DiskSpeed::default()
+    };
+    scene.sim.set_disk_speed(PILOT, speed);
+    let applied = || scene.replica(PILOT).inspect(|_, machine| machine.applied);
+    let before = applied();
+    assert!(
+        scene
+            .ask_on(&to_copilot, &["DF.DO", "1", "INCR", "n"])
+            .is_some()
+    );
+    let executed = scene
+        .sim
+        .run_until(Duration::from_secs(2), || applied() > before);
+    assert!(executed && !scene.replica(PILOT).is_durable());
+    let again = scene.ask_on(&to_pilot, &["DF.DO", "1", "INCR", "n"]);
+    assert_eq!(again.as_deref(), Some("Integer(1)"));
+    scene.check();
+}
+
+/// A pilot that lags reads a command when its client has long had the answer, from the other one.
+#[test]
+fn a_command_whose_answer_is_acknowledged_holds_up_nobody() {
+    let scene = Scene::new(3);
+    let [to_pilot, to_copilot] =
+        [PILOT, COPILOT].map(|id| scene.sim.connect(&Cluster::client_address(id)).unwrap());
+    for stream in [&to_pilot, &to_copilot] {
+        assert!(scene.ask_on(stream, &["DF.SESSION", "77"]).is_some());
+    }
+    for number in ["1", "2", "3"] {
+        let command = ["DF.DO", number, number, "INCR", "n"];
+        assert!(scene.ask_on(&to_copilot, &command).is_some());
+    }
+    scene.run(millis(200));
+    let late = scene.ask_on(&to_pilot, &["DF.DO", "1", "1", "INCR", "n"]);
+    let late = late.expect("an answer");
+    assert!(late.starts_with("STALE"), "{late}");
     scene.check();
 }
 

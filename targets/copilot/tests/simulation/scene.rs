@@ -209,6 +209,7 @@ async fn ask(stream: &Stream, words: &[&str]) -> Option<String> {
                 resp::Reply::Simple(text) | resp::Reply::Bulk(text) => {
                     String::from_utf8_lossy(text).into_owned()
                 }
+                resp::Reply::Error(text) => String::from_utf8_lossy(text).into_owned(),
                 other => format!("{other:?}"),
             });
         }

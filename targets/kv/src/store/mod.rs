@@ -7,7 +7,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use resp::encode;
 
 use crate::command::{Command, Op, Query, Stamp};
@@ -65,10 +65,16 @@ impl Store {
             || self.sessions.is_acknowledged(stamp)
     }
 
-    /// The reply to a stamped command that has taken effect, if it is still kept.
-    pub fn kept_reply(&self, stamp: Stamp) -> Option<&[u8]> {
+    /// The reply to a further copy of a stamped command that has taken effect: that of the first one, or an error if that
+    /// is not kept any more; nothing for a command that has not.
+    pub fn reply_to_copy(&self, stamp: Stamp) -> Option<Bytes> {
         match self.sessions.look_up(stamp) {
-            Admission::Copy(answer) => Some(answer),
+            Admission::Copy(answer) => Some(Bytes::copy_from_slice(answer)),
+            Admission::Refused(reason) if self.sessions.is_acknowledged(stamp) => {
+                let mut reply = BytesMut::new();
+                encode::error(&mut reply, reason);
+                Some(reply.freeze())
+            }
             Admission::New | Admission::Refused(_) => None,
         }
     }

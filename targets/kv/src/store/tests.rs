@@ -152,7 +152,9 @@ fn a_stamped_command_takes_effect_once_in_whatever_order_copies_come() {
         assert_eq!(add(&mut store, stamp(7, seq, 1)), answer);
     }
     assert!(store.has_executed(stamp(7, 2, 0)) && !store.has_executed(stamp(7, 4, 0)));
-    assert_eq!(store.kept_reply(stamp(7, 2, 0)), Some(&b":3\r\n"[..]));
+    let reply = |store: &Store, seq| store.reply_to_copy(stamp(7, seq, 0));
+    assert_eq!(reply(&store, 2).as_deref(), Some(&b":3\r\n"[..]));
+    assert_eq!(reply(&store, 4), None);
     assert!(!store.has_executed(Stamp::opening(SessionId(7))));
     // Copies change nothing at all.
     let before: Vec<_> = store.snapshot().collect();
@@ -162,6 +164,7 @@ fn a_stamped_command_takes_effect_once_in_whatever_order_copies_come() {
     assert_eq!(add(&mut store, stamp(7, 4, 4)), ":4\r\n");
     assert!(add(&mut store, stamp(7, 2, 1)).starts_with("-STALE "));
     assert!(store.has_executed(stamp(7, 2, 0)));
+    assert!(reply(&store, 2).is_some_and(|reply| reply.starts_with(b"-STALE ")));
     assert_eq!(ask(&store, &Query::Get(key("n"))), "$1\r\n4\r\n");
 }
 
