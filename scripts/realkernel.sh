@@ -14,7 +14,7 @@
 #
 #   scripts/realkernel.sh suite DIR PROGRAM   builds, starts four, and goes through all that depbench does on them: ends
 #                                        with an error at the first thing that is not as it should be
-#   scripts/realkernel.sh short DIR PROGRAM   the same with fewer faults; one machine, on QEMU
+#   scripts/realkernel.sh short DIR PROGRAM   the same with fewer faults; on QEMU, two machines
 set -euo pipefail
 PATH="$PATH:/usr/sbin:/sbin"
 here=$(dirname "$(realpath "$0")")
@@ -35,6 +35,7 @@ fail() {
 case $verb in
 build) build "${1:-uml}" ;;
 up)
+    none_are_up
     trap '[ $? = 0 ] || down' EXIT
     trap 'exit 130' INT TERM HUP
     up "${1:?how many}" "${2:-}"
@@ -55,6 +56,7 @@ boot)
 down) down ;;
 suite | short)
     program=$(realpath "${1:?a depbench}")
+    none_are_up
     running=
     trap '[ -z "$running" ] || kill "$running"; down' EXIT
     trap 'exit 130' INT TERM HUP

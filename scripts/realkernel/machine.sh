@@ -119,11 +119,14 @@ joined() {
     read -r tag count <"$dir/tag"
 }
 
+none_are_up() {
+    [ ! -e "$dir/tag" ] || fail "machines are up in $dir already: take them down first"
+}
+
 up() { # how many, the last of which drives load; depbench, or nothing
     local i
     count=$1
     tag=dbk$$
-    [ ! -e "$dir/tag" ] || fail "machines are up in $dir already: take them down first"
     echo "$tag $count" >"$dir/tag"
     mkdir -p "$dir/ram"
     ip netns add "$tag"
@@ -147,7 +150,7 @@ all:
     depbench_node_module_packages: []
     depbench_program_source: ${2:+$(realpath "$2")}
   children:
-    servers: {hosts: {'n[1:$((count > 1 ? count - 1 : 1))]': {}}}
+    servers: {hosts: {'n[1:$((count - 1))]': {}}}
     clients: {hosts: {n$count: {}}}
 END
     for i in $(seq 1 "$count"); do
