@@ -70,6 +70,8 @@ pub enum Answer {
     Ended(Exit),
     /// To [`Ask::Exec`], instead: there is no such program, or it cannot be started.
     NotStarted(String),
+    /// The node has gone down, or is lost.
+    Down(String),
     /// What was asked cannot be done.
     Failed(String),
 }
@@ -92,10 +94,10 @@ pub struct ControlError {
 }
 
 impl ControlError {
-    /// Whether the controller has ended.
+    /// Whether the controller has ended, or the node that was asked for.
     pub fn is_its_end(&self) -> bool {
-        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-        [BrokenPipe, ConnectionReset, UnexpectedEof].contains(&self.source.kind())
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected, UnexpectedEof};
+        [BrokenPipe, ConnectionReset, NotConnected, UnexpectedEof].contains(&self.source.kind())
     }
 }
 

@@ -1,10 +1,12 @@
+mod faults;
+mod files;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use results::ProbeMoment;
 use targets::{Status, StatusError, TargetSpec};
 use tokio::sync::watch;
 use vocab::ids::NodeName;
@@ -16,9 +18,10 @@ use super::error::NodeError;
 use super::link::{Ended, Feed, Link};
 use super::process::{Job, Process};
 use crate::agent::wire::{
-    DirEntry, FaultOrder, MAX_PAYLOAD, Output, Prepare, Prepared, ProcessId, Request, Response,
-    Spawn,
+    MAX_PAYLOAD, Output, Prepare, Prepared, ProcessId, Request, Response, Spawn,
 };
+
+pub use faults::Injected;
 
 /// How long an agent may take for what it does at once.
 const PROMPT: Duration = Duration::from_secs(10);
@@ -65,17 +68,6 @@ impl std::fmt::Display for Purpose {
             Purpose::Hub => "hub",
         })
     }
-}
-
-/// When a fault was asked for and when it was in force, by this machine's clock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Injected {
-    /// When the agent began.
-    pub commanded: Monotonic,
-    /// When the fault was in force.
-    pub effective: Monotonic,
-    /// By which means, and what was set in absolute values.
-    pub detail: String,
 }
 
 impl Node {
@@ -246,142 +238,12 @@ impl Node {
         }
     }
 
-    /// Makes a node slow; this one is the injection site. The agent clears the fault itself when `lease` is over.
-    ///
-    /// # Errors
-    /// When the fault cannot be injected here.
-    pub async fn inject(&self, order: FaultOrder, lease: Span) -> Result<Injected, NodeError> {
-        match self.ask(Request::Inject { order, lease }, THOROUGH).await? {
-            Response::Injected {
-                commanded,
-                effective,
-                detail,
-            } => Ok(Injected {
-                commanded: self.local_time(commanded),
-                effective: self.local_time(effective),
-                detail,
-            }),
-            other => Err(self.off_topic(&other)),
-        }
-    }
-
-    /// Measures whether a fault bites. Takes as long as the fault's probe does.
-    ///
-    /// # Errors
-    /// When it cannot be measured.
-    pub async fn probe(
-        &self,
-        order: FaultOrder,
-        moment: ProbeMoment,
-    ) -> Result<Vec<faults::Reading>, NodeError> {
-        match self.ask(Request::Probe { order, moment }, THOROUGH).await? {
-            Response::Readings(readings) => Ok(readings),
-            other => Err(self.off_topic(&other)),
-        }
-    }
-
-    /// Undoes a fault.
-    ///
-    /// # Errors
-    /// When it cannot be undone; the guardian tries again when the agent ends.
-    pub async fn clear(&self, order: FaultOrder) -> Result<(), NodeError> {
-        match self.ask(Request::Clear { order }, THOROUGH).await? {
-            Response::Done => Ok(()),
-            other => Err(self.off_topic(&other)),
-        }
-    }
-
-    /// Writes a file on the node; `mode` are its permissions.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub async fn put_file(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), NodeError> {
-        let mut offset = 0;
-        // An empty file is one empty chunk.
-        loop {
-            let end = content.len().min(offset + MAX_PAYLOAD);
-            let request = Request::PutFile {
-                path: path.to_owned(),
-                offset: offset as u64,
-                mode,
-            };
-            self.link
-                .ask(request, content[offset..end].to_vec(), PROMPT)
-                .await?;
-            offset = end;
-            if offset == content.len() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Reads a file of the node, at most `limit` bytes of it.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn fetch(&self, path: &Path, limit: usize) -> Result<Vec<u8>, NodeError> {
-        self.fetch_from(path, 0, limit).await
-    }
-
-    /// The same from `offset` on.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn fetch_from(
-        &self,
-        path: &Path,
-        offset: u64,
-        limit: usize,
-    ) -> Result<Vec<u8>, NodeError> {
-        let mut content = Vec::new();
-        loop {
-            let request = Request::GetFile {
-                path: path.to_owned(),
-                offset: offset + content.len() as u64,
-            };
-            let (_, chunk) = self.link.ask(request, Vec::new(), PROMPT).await?;
-            let end = chunk.len() < MAX_PAYLOAD;
-            content.extend(chunk);
-            if end || content.len() >= limit {
-                content.truncate(limit);
-                return Ok(content);
-            }
-        }
-    }
-
-    /// Names what is in a directory of the node.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn list_dir(&self, path: &Path) -> Result<Vec<DirEntry>, NodeError> {
-        match self
-            .ask(
-                Request::ListDir {
-                    path: path.to_owned(),
-                },
-                PROMPT,
-            )
-            .await?
-        {
-            Response::Entries(entries) => Ok(entries),
-            other => Err(self.off_topic(&other)),
-        }
-    }
-
     /// Has the node report its usage at this interval from now on, as events of the cluster.
     ///
     /// # Errors
     /// A lost agent.
     pub async fn sample(&self, every: Span) -> Result<(), NodeError> {
         self.done(Request::Sample { every }).await
-    }
-
-    /// Empties the data directory; servers must have ended.
-    ///
-    /// # Errors
-    /// When something cannot be removed.
-    pub async fn wipe(&self) -> Result<(), NodeError> {
-        self.done(Request::Wipe).await
     }
 
     /// Finds out how far the node's clock is from this machine's, and puts every time that the node tells from now on

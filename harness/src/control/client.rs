@@ -131,10 +131,13 @@ impl Controller {
 
     /// It failed, or says something else than it was asked.
     pub(super) fn odd(&self, answer: &Answer) -> ControlError {
-        self.failed(io::Error::other(match answer {
-            Answer::Failed(reason) => reason.clone(),
-            other => format!("it answered something else than was asked: {other:?}"),
-        }))
+        self.failed(match answer {
+            Answer::Failed(reason) => io::Error::other(reason.clone()),
+            Answer::Down(reason) => io::Error::new(io::ErrorKind::NotConnected, reason.clone()),
+            other => io::Error::other(format!(
+                "it answered something else than was asked: {other:?}"
+            )),
+        })
     }
 }
 

@@ -84,14 +84,12 @@ impl Conversation {
             let answer = match serde_json::from_str(&line) {
                 Ok(Ask::Fault(order)) => return self.fault(order).await,
                 Ok(Ask::Exec { node, argv }) => return self.exec(&node, argv).await,
-                Ok(Ask::Nodes) => Ok(Answer::Nodes(
-                    self.sites.nodes().map(Node::name).cloned().collect(),
-                )),
+                Ok(Ask::Nodes) => Ok(Answer::Nodes(self.up().collect())),
                 Ok(Ask::Logs { node }) => self.logs(&node).await,
                 Ok(Ask::Read { node, log, offset }) => self.read(&node, &log, offset).await,
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(Answer::Failed(error.to_string())),
             };
-            let answer = answer.unwrap_or_else(Answer::Failed);
+            let answer = answer.unwrap_or_else(|failure| failure);
             if self.say(&answer).await.is_err() {
                 return;
             }
@@ -102,27 +100,33 @@ impl Conversation {
         self.answers.write_all(answer.line().as_bytes()).await
     }
 
+    /// The nodes that are not lost.
+    fn up(&self) -> impl Iterator<Item = NodeName> {
+        let up = self.sites.nodes().filter(|node| node.lost().is_none());
+        up.map(|node| node.name().clone())
+    }
+
     fn node(&self, name: &NodeName) -> Result<Node, String> {
         self.sites.node(name).cloned()
     }
 
-    async fn logs(&self, node: &NodeName) -> Result<Answer, String> {
-        let node = self.node(node)?;
-        let entries = node.list_dir(&node.logs()).await;
-        let entries = entries.map_err(|error| error.to_string())?;
+    async fn logs(&self, node: &NodeName) -> Result<Answer, Answer> {
+        let node = self.node(node).map_err(Answer::Failed)?;
+        let entries = node.list_dir(&node.logs()).await.map_err(failure)?;
         Ok(Answer::Logs(
             entries.into_iter().map(|entry| entry.name).collect(),
         ))
     }
 
-    async fn read(&self, node: &NodeName, log: &str, offset: u64) -> Result<Answer, String> {
+    async fn read(&self, node: &NodeName, log: &str, offset: u64) -> Result<Answer, Answer> {
         if log.contains('/') || log.starts_with('.') {
-            return Err(format!("`{}` is no log", log.escape_debug()));
+            let reason = format!("`{}` is no log", log.escape_debug());
+            return Err(Answer::Failed(reason));
         }
-        let node = self.node(node)?;
+        let node = self.node(node).map_err(Answer::Failed)?;
         let path = node.logs().join(log);
         let piece = node.fetch_from(&path, offset, MAX_PAYLOAD).await;
-        let piece = piece.map_err(|error| error.to_string())?;
+        let piece = piece.map_err(failure)?;
         Ok(Answer::Piece(piece))
     }
 
@@ -202,6 +206,14 @@ impl Conversation {
         }
         drop(tell);
         let _written = writer.await;
+    }
+}
+
+/// What to answer when a node could not do what was asked.
+fn failure(error: NodeError) -> Answer {
+    match error {
+        NodeError::Lost { .. } => Answer::Down(error.to_string()),
+        error => Answer::Failed(error.to_string()),
     }
 }
 

@@ -9,6 +9,7 @@ mod lost;
 mod named;
 mod reach;
 mod rights;
+mod roles;
 mod verbs;
 
 use std::fs;
