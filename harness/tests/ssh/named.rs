@@ -1,11 +1,9 @@
 //! What an experiment names of a machine: its interface, its device, and a disk to be formatted.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use nix::libc;
 use results::RunDir;
 
 use super::QUIET;
@@ -103,13 +101,13 @@ impl SpareDisk {
         text(&told)
     }
 
-    /// Whether nobody has it mounted, in whatever namespace.
-    fn is_free(&self) -> bool {
-        let exclusive = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_EXCL)
-            .open(&self.path);
-        exclusive.is_ok()
+    /// Whether anybody has it mounted, in whatever namespace; asked without opening it, which would be in the way of the
+    /// one who is about to mount it.
+    fn is_mounted(&self) -> bool {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut mounts = processes
+            .filter_map(|process| std::fs::read_to_string(process.path().join("mountinfo")).ok());
+        mounts.any(|mounts| mounts.contains(&format!(" {} ", self.name())))
     }
 
     fn does(&self, program: &str, arguments: &[&str]) {
@@ -191,7 +189,7 @@ fn a_disk_is_formatted_only_if_that_is_confirmed_and_nothing_is_lost() {
         "{}",
         disk.holds()
     );
-    assert!(disk.is_free(), "it is still mounted");
+    assert!(!disk.is_mounted(), "it is still mounted");
     let run = RunDir::open(&Path::new(&file).with_file_name("yes")).unwrap();
     let nodes = &run.environment().nodes;
     let h1 = nodes
@@ -223,13 +221,11 @@ fn a_disk_is_formatted_only_if_that_is_confirmed_and_nothing_is_lost() {
     let mut controller = hosts.start(&confirmed("killed"));
     wait_until("the disk is mounted", || {
         assert!(controller.try_wait().unwrap().is_none(), "it ended early");
-        let data = hosts.state(1).join("nodes");
-        let made = std::fs::read_dir(data).is_ok_and(|mut nodes| nodes.next().is_some());
-        made && !disk.is_free()
+        disk.is_mounted()
     });
     controller.kill().unwrap();
     controller.wait().unwrap();
     hosts.assert_clean();
-    wait_until("the disk is free", || disk.is_free());
+    wait_until("the disk is let go", || !disk.is_mounted());
     hosts.assert_no_masters();
 }
