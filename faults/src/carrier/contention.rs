@@ -23,8 +23,8 @@ const CONTENTION: Scope = Scope::Child(Child::Contention);
 /// The largest weight that both cgroup versions can give the spinner; beyond it the server's is lowered.
 const LARGEST: f64 = 100.0;
 
-/// What the server should get of each period on each CPU.
-const A_FEW_SLICES: Span = Span::millis(8);
+/// What each gets on a CPU when the budget wakes up, beside what it weighs.
+const A_SLICE: Span = Span::millis(2);
 
 /// No budget is kept in longer periods: the node sleeps for most of one.
 const LONGEST_PERIOD: Span = Span::millis(250);
@@ -84,15 +84,16 @@ impl Contention {
     }
 }
 
-/// The period of a budget of so many CPUs spread over `cpus`, in which a server gets by its weight a few of the scheduler's
-/// slices on each; within reason, since the whole node sleeps for the rest of it.
+/// The period of a budget of so many CPUs spread over `cpus` in which the server gets its share by weight, within a
+/// percentage point; within reason, since the whole node sleeps for the rest of it.
 ///
-/// After each such sleep the scheduler gives everybody a slice (about 3 ms), whatever it weighs: 15x within half of two
-/// CPUs came out as 1.6x in periods of 10 ms, 11x in 100 ms and 14x in 250 ms (kernel 6.18).
+/// After each such sleep the scheduler gives everybody a slice, whatever it weighs: 15x within half of two CPUs came out as
+/// 1.6x in periods of 10 ms, 11x in 100 ms and 14x in 250 ms (kernel 6.18). Equal weights have nothing to lose by it.
 fn period(budget: f64, cpus: usize, ratio: Weight) -> Span {
-    let part = budget / cpus.max(1) as f64 / (1.0 + ratio.ratio());
-    let wanted = A_FEW_SLICES.as_secs_f64() / part;
-    let period = wanted.clamp(
+    let share = 1.0 / (1.0 + ratio.ratio());
+    let too_much = A_SLICE.as_secs_f64() * (1.0 - 2.0 * share).abs();
+    let awake = too_much / 0.01;
+    let period = (awake * cpus.max(1) as f64 / budget).clamp(
         CpuQuota::FAULT_PERIOD.as_secs_f64(),
         LONGEST_PERIOD.as_secs_f64(),
     );
@@ -172,9 +173,10 @@ mod tests {
                 .as_millis()
         };
         assert_eq!(millis(1.0, 2, "1x"), 100);
-        assert_eq!(millis(1.0, 2, "9x"), 160);
+        assert_eq!(millis(1.0, 2, "4x"), 240);
+        assert_eq!(millis(1.0, 2, "0.25x"), 240);
         assert_eq!(millis(0.5, 2, "15x"), 250);
-        assert_eq!(millis(1.0, 1, "15x"), 128);
+        assert_eq!(millis(1.0, 1, "15x"), 175);
         assert_eq!(millis(1.0, 0, "1x"), 100);
     }
 
