@@ -29,6 +29,8 @@ impl Client {
 
     /// The next reply, as text; `None` if the connection has ended.
     pub(crate) fn reply(&mut self) -> Option<String> {
+        // A busy machine may need minutes for what takes a moment.
+        let mut patience = 18;
         loop {
             if let Some((reply, length)) = parse_reply(&self.input).unwrap() {
                 let text = text(&reply);
@@ -40,6 +42,9 @@ impl Client {
                 Ok(0) => return None,
                 Ok(count) => self.input.extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return None,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && patience > 0 => {
+                    patience -= 1;
+                }
                 Err(error) => panic!("no reply: {error}"),
             }
         }
