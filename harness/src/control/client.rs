@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixStream as StdStream;
 use std::time::Duration;
 
+use nix::unistd::geteuid;
 use node::journal::Purpose;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
@@ -33,12 +34,18 @@ impl Controller {
     /// Begins one.
     ///
     /// # Errors
-    /// Nobody listens for a run of this name.
+    /// Nobody listens for a run of this name, or somebody whom this account cannot trust.
     pub fn of(run: &RunName) -> Result<Controller, ControlError> {
         let connect = || -> io::Result<UnixStream> {
             let stream = StdStream::connect_addr(&address(run)?)?;
             stream.set_nonblocking(true)?;
-            UnixStream::from_std(stream)
+            let stream = UnixStream::from_std(stream)?;
+            // Anybody may listen at any name.
+            let (own, listener) = (geteuid().as_raw(), stream.peer_cred()?.uid());
+            if own != 0 && listener != own && listener != 0 {
+                return Err(io::Error::other("another account listens there"));
+            }
+            Ok(stream)
         };
         let stream = connect().map_err(|source| ControlError {
             run: run.clone(),

@@ -1,3 +1,5 @@
+//! Consent to formatting: every device by its name, none too few and none too many.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

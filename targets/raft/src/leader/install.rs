@@ -20,10 +20,7 @@ impl Raft {
     /// Has a peer sent the current snapshot.
     pub(super) fn send_snapshot(self: &Rc<Self>, state: &mut State, peer: ReplicaId) {
         let term = state.term();
-        let Some(progress) = state
-            .leading(term)
-            .and_then(|leading| leading.peers.get_mut(&peer))
-        else {
+        let Some(progress) = state.progress(term, peer) else {
             return;
         };
         let Some(reader) = self.snapshots.reader() else {
@@ -50,10 +47,7 @@ impl Raft {
         peer: ReplicaId,
         held: Option<LogIndex>,
     ) {
-        let Some(progress) = state
-            .leading(term)
-            .and_then(|leading| leading.peers.get_mut(&peer))
-        else {
+        let Some(progress) = state.progress(term, peer) else {
             return;
         };
         progress.fetching = false;
@@ -130,9 +124,7 @@ impl Raft {
             return false;
         }
         let now = self.env.now();
-        let progress = state
-            .leading(term)
-            .and_then(|leading| leading.peers.get_mut(&peer));
+        let progress = state.progress(term, peer);
         progress.map(|progress| progress.heard = now).is_some()
     }
 }

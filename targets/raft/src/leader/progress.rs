@@ -3,7 +3,8 @@
 use depfast::Instant;
 
 use crate::message::Held;
-use crate::types::LogIndex;
+use crate::state::State;
+use crate::types::{LogIndex, ReplicaId, Term};
 
 /// Unanswered messages with entries per peer.
 const WINDOW: usize = 4;
@@ -31,6 +32,13 @@ pub(super) struct Progress {
     pub(super) full: bool,
     /// Whether it was sent anything since the latest heartbeat began.
     pub(super) told_in_beat: bool,
+}
+
+impl State {
+    /// What this replica knows of a peer, if it leads in `term`.
+    pub(super) fn progress(&mut self, term: Term, peer: ReplicaId) -> Option<&mut Progress> {
+        self.leading(term)?.peers.get_mut(&peer)
+    }
 }
 
 impl Progress {

@@ -51,10 +51,7 @@ impl Raft {
     /// Has a peer that lags far behind sent what is no longer in memory, off everybody else's path.
     fn fetch_and_send(self: &Rc<Self>, state: &mut State, peer: ReplicaId, extent: Extent) {
         let term = state.term();
-        let Some(progress) = state
-            .leading(term)
-            .and_then(|leading| leading.peers.get_mut(&peer))
-        else {
+        let Some(progress) = state.progress(term, peer) else {
             return;
         };
         progress.fetching = true;
@@ -70,10 +67,7 @@ impl Raft {
                 Err(_) if compacted => Vec::new(),
                 Err(error) => return this.wal.fail(error),
             };
-            let Some(progress) = state
-                .leading(term)
-                .and_then(|leading| leading.peers.get_mut(&peer))
-            else {
+            let Some(progress) = state.progress(term, peer) else {
                 return;
             };
             progress.fetching = false;
@@ -206,9 +200,7 @@ impl Raft {
 
     fn on_append_failure(&self, peer: ReplicaId, term: Term, attempt: u64) {
         let mut state = self.state.borrow_mut();
-        let progress = state
-            .leading(term)
-            .and_then(|leading| leading.peers.get_mut(&peer));
+        let progress = state.progress(term, peer);
         if let Some(progress) = progress.filter(|progress| progress.attempt == attempt) {
             progress.begin_anew(progress.matched.next());
         }

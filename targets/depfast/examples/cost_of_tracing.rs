@@ -1,7 +1,7 @@
 //! What tracing costs: the CPU time of a leader per request, with and without, in paired windows of one run.
 //!
 //! ```text
-//! cargo run --release -p depfast --example tracing_cost -- 40
+//! cargo run --release -p depfast --example cost_of_tracing -- 40
 //! ```
 //!
 //! measures 40 pairs of windows of half a second each. The load is the worst for tracing: a request does nothing but wait for
