@@ -128,17 +128,23 @@ fn without(reason: String) -> Effect {
     Effect::WithoutEffect { reason }
 }
 
-/// A quota may be overrun by this factor within a short window (slices of CPU time handed out in advance).
-const QUOTA_TOLERANCE: f64 = 1.25;
+/// How far a server may be above what it is allowed, in percentage points.
+const POINTS: f64 = 1.0;
+
+/// Why the server has more CPU than its fault lets it have.
+fn above_allowed(probes: &Both<'_>) -> Option<String> {
+    let (got, allowed) = (
+        probes.during(Probe::CpuShare)?,
+        probes.during(Probe::AllowedShare)?,
+    );
+    (got > allowed + POINTS).then(|| {
+        format!("the server got {got:.1}% of its machine, and may have no more than {allowed:.1}%")
+    })
+}
 
 fn quota_effect(quota: &CpuQuota, probes: &Both<'_>) -> Effect {
-    let limit = quota.share.fraction() * 100.0;
-    let got = probes.during(Probe::CpuShare);
-    if let Some(got) = got.filter(|got| *got > limit * QUOTA_TOLERANCE + 0.5) {
-        return without(format!(
-            "the server got {got:.1}% of its machine, limited to {}",
-            quota.share
-        ));
+    if let Some(reason) = above_allowed(probes) {
+        return without(reason);
     }
     if probes
         .during(Probe::ThrottledPeriods)
@@ -146,7 +152,7 @@ fn quota_effect(quota: &CpuQuota, probes: &Both<'_>) -> Effect {
     {
         return Effect::Bit;
     }
-    let got = got.unwrap_or_default();
+    let got = probes.during(Probe::CpuShare).unwrap_or_default();
     without(format!(
         "the server used {got:.1}% of its machine and never wanted more than the {} it is limited to",
         quota.share
@@ -154,6 +160,9 @@ fn quota_effect(quota: &CpuQuota, probes: &Both<'_>) -> Effect {
 }
 
 fn contention_effect(probes: &Both<'_>) -> Effect {
+    if let Some(reason) = above_allowed(probes) {
+        return Effect::Impure { reason };
+    }
     if let Some(share) = probes
         .during(Probe::ContentionShare)
         .filter(|share| *share < 1.0)
@@ -233,8 +242,16 @@ mod tests {
             &judge(quota, &[(CpuShare, 1.0)], &idle),
             "never wanted more than the 5%",
         );
-        let ignored = [(CpuShare, 60.0), (ThrottledPeriods, 0.0)];
-        objects(&judge(quota, &[(CpuShare, 80.0)], &ignored), "got 60.0%");
+        let missed = |share| {
+            [
+                (CpuShare, share),
+                (AllowedShare, 5.1),
+                (ThrottledPeriods, 9.0),
+            ]
+        };
+        let before = [(CpuShare, 80.0)];
+        assert_eq!(judge(quota, &before, &missed(6.0)), Effect::Bit);
+        objects(&judge(quota, &before, &missed(6.2)), "no more than 5.1%");
     }
 
     #[test]
@@ -248,6 +265,14 @@ mod tests {
             &judge(kind, &before, &during(40.0, 1.0)),
             "no longer than before",
         );
+        let missed = [
+            (CpuShare, 9.6),
+            (AllowedShare, 6.4),
+            (ContentionShare, 90.0),
+        ];
+        let effect = judge(kind, &before, &missed);
+        assert!(matches!(effect, Effect::Impure { .. }));
+        objects(&effect, "got 9.6% of its machine");
         objects(
             &judge(kind, &before, &[(ContentionShare, 0.0)]),
             "competing program got",

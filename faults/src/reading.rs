@@ -26,6 +26,8 @@ pub enum Probe {
     KilledServers,
     /// CPU the server got, of the node's machine size.
     CpuShare,
+    /// The most CPU that the fault lets the server have in the time looked back on, of the node's machine size.
+    AllowedShare,
     /// Periods in which the server was denied CPU that it wanted, of all.
     ThrottledPeriods,
     /// Time the server's threads were ready to run but waited for a CPU, summed over the threads, of the time passed.
@@ -93,6 +95,7 @@ impl Probe {
             Probe::StoppedTime => "stopped_time",
             Probe::KilledServers => "killed_servers",
             Probe::CpuShare => "cpu_share",
+            Probe::AllowedShare => "allowed_share",
             Probe::ThrottledPeriods => "throttled_periods",
             Probe::CpuWait => "cpu_wait",
             Probe::ContentionShare => "contention_share",
@@ -128,6 +131,7 @@ impl Probe {
     pub fn unit(self) -> &'static str {
         match self {
             Probe::CpuShare
+            | Probe::AllowedShare
             | Probe::ThrottledPeriods
             | Probe::StoppedTime
             | Probe::CpuWait

@@ -159,6 +159,32 @@ fn a_spinner_takes_the_cpu_by_its_weight() {
     assert_eq!(group.stat(Scope::Child(Child::Contention)).cpu_ns, used);
 }
 
+/// Undone in another order than they were made, two limits would leave one behind.
+#[test]
+fn a_server_has_one_limit_of_its_cpu_at_a_time() {
+    if !has_cgroups("two limits at once") {
+        return;
+    }
+    let mut rig = Rig::with_budget(0.5);
+    rig.serve(idle());
+    let standing = rig.standing();
+    let kinds = ["{cpu.quota: {share: 5%}}", "{cpu.contention: {weight: 1x}}"].map(kind);
+    for (first, second) in [(0, 1), (1, 0)] {
+        let [mut first, mut second] =
+            [first, second].map(|one| Fault::prepare(&kinds[one], &rig.context()).unwrap());
+        first.inject().unwrap();
+        let in_force = rig.standing();
+        let error = second.inject().unwrap_err().to_string();
+        assert!(error.contains("has a CPU quota already"), "{error}");
+        assert_eq!(rig.standing(), in_force);
+        first.clear().unwrap();
+        assert_eq!(rig.standing(), standing);
+        second.inject().unwrap();
+        second.clear().unwrap();
+        assert_eq!(rig.standing(), standing);
+    }
+}
+
 #[test]
 fn a_server_that_is_not_there_is_a_clear_error() {
     let rig = Rig::bare();

@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use node::cgroup::{Child, CpuQuota, NodeCgroup, Scope};
+use node::cgroup::{Child, CpuQuota, NodeCgroup, QuotaError, Scope};
 use node::journal::Journal;
 use vocab::units::{Span, Weight};
 
@@ -19,15 +19,13 @@ use crate::standing::Standing;
 const FAULT: &str = "cpu.contention";
 const VERB: &str = "spinner";
 const CONTENTION: Scope = Scope::Child(Child::Contention);
+const SERVER: Scope = Scope::Child(Child::Server);
 
 /// The largest weight that both cgroup versions can give the spinner; beyond it the server's is lowered.
 const LARGEST: f64 = 100.0;
 
-/// What each gets on a CPU when the budget wakes up, beside what it weighs.
-const A_SLICE: Span = Span::millis(2);
-
-/// No budget is kept in longer periods: the node sleeps for most of one.
-const LONGEST_PERIOD: Span = Span::millis(250);
+/// The kernel's least quota is 1 ms in a period of at most 1 s.
+const LEAST: f64 = 0.001;
 
 /// Busy threads beside the server, in a cgroup with a weight of its own inside the node's budget.
 pub(super) struct Contention {
@@ -35,10 +33,13 @@ pub(super) struct Contention {
     servers: Servers,
     weight: Weight,
     threads: Option<NonZeroU32>,
+    machine: f64,
     program: HelperProgram,
     journal: Journal,
     window: CpuWindow,
     used: Duration,
+    /// The most that its weight gives the server, while the spinner is on each of its CPUs.
+    due: Option<CpuQuota>,
     spinner: Option<HelperProcess>,
     standing: Standing,
 }
@@ -55,8 +56,10 @@ impl Contention {
             servers,
             weight: spec.weight,
             threads: spec.threads,
+            machine: context.machine_cpus(),
             program: context.helper.clone(),
             journal: context.journal.clone(),
+            due: None,
             spinner: None,
             standing: Standing::default(),
         })
@@ -64,40 +67,24 @@ impl Contention {
 }
 
 impl Contention {
-    /// Makes the period of the node's budget long enough for weights to count in it.
-    fn lengthen_budget_period(&mut self) -> Result<(), FaultError> {
-        let Some(budget) = self.group.budget() else {
-            return Ok(());
-        };
-        let period = period(budget.cpus(), self.servers.cpus().len(), self.weight);
-        if budget.period() >= period {
-            return Ok(());
+    /// Keeps the server within what its weight gives it of the node's budget.
+    ///
+    /// After each sleep of a budget the scheduler gives everybody a tick on each CPU, whatever it weighs: by weights alone,
+    /// 15x within a sixth of two CPUs left the server 32% in periods of 10 ms and 9.7% in 250 ms (kernel 6.18), not 6.25%.
+    /// Without a budget nobody sleeps, and weights are enough.
+    fn hold_to_weight(&mut self, due: CpuQuota) -> Result<(), FaultError> {
+        if self.group.budget().is_some() {
+            self.standing.add(self.group.set_quota(SERVER, due)?);
         }
-        let budget =
-            CpuQuota::new(budget.cpus(), period).map_err(|error| FaultError::Parameter {
-                fault: FAULT,
-                reason: error.to_string(),
-            })?;
-        self.standing
-            .add(self.group.set_quota(Scope::Node, budget)?);
+        self.due = Some(due);
         Ok(())
     }
 }
 
-/// The period of a budget of so many CPUs spread over `cpus` in which the server gets its share by weight, within a
-/// percentage point; within reason, since the whole node sleeps for the rest of it.
-///
-/// After each such sleep the scheduler gives everybody a slice, whatever it weighs: 15x within half of two CPUs came out as
-/// 1.6x in periods of 10 ms, 11x in 100 ms and 14x in 250 ms (kernel 6.18). Equal weights have nothing to lose by it.
-fn period(budget: f64, cpus: usize, ratio: Weight) -> Span {
-    let share = 1.0 / (1.0 + ratio.ratio());
-    let too_much = A_SLICE.as_secs_f64() * (1.0 - 2.0 * share).abs();
-    let awake = too_much / 0.01;
-    let period = (awake * cpus.max(1) as f64 / budget).clamp(
-        CpuQuota::FAULT_PERIOD.as_secs_f64(),
-        LONGEST_PERIOD.as_secs_f64(),
-    );
-    Span::millis((period * 1e3).round() as u64)
+/// What a weight leaves of so many CPUs, in the shortest period from 100 ms in which the kernel can keep it.
+fn due(cpus: f64, ratio: Weight) -> Result<CpuQuota, QuotaError> {
+    let share = (cpus / (1.0 + ratio.ratio())).max(LEAST);
+    CpuQuota::new(share, CpuQuota::FAULT_PERIOD).or_else(|_| CpuQuota::new(share, Span::seconds(1)))
 }
 
 fn used(group: &NodeCgroup) -> Duration {
@@ -119,19 +106,26 @@ fn weights(ratio: Weight) -> (Weight, Weight) {
 impl Carrier for Contention {
     fn inject(&mut self) -> Result<String, FaultError> {
         self.servers.check()?;
-        self.lengthen_budget_period()?;
-        let (spinner, server) = weights(self.weight);
-        self.standing
-            .add(self.group.set_weight(CONTENTION, spinner)?);
-        self.standing
-            .add(self.group.set_weight(Scope::Child(Child::Server), server)?);
-
-        let (group, standing) = (Some(&self.group), &mut self.standing);
-        let mut helper = start_beside(VERB, &self.program, group, &self.journal, standing)?;
         // Weights count on each CPU apart: a spinner elsewhere would only use up the node's budget.
         let cpus = self.servers.cpus();
         let each = NonZeroU32::new(cpus.len() as u32).unwrap_or(NonZeroU32::MIN);
         let threads = self.threads.unwrap_or(each);
+        // Where there is no spinner the server may have all it wants.
+        self.due = None;
+        if threads >= each {
+            let due = due(self.machine.min(f64::from(each.get())), self.weight);
+            self.hold_to_weight(due.map_err(|error| FaultError::Parameter {
+                fault: FAULT,
+                reason: error.to_string(),
+            })?)?;
+        }
+        let (spinner, server) = weights(self.weight);
+        self.standing
+            .add(self.group.set_weight(CONTENTION, spinner)?);
+        self.standing.add(self.group.set_weight(SERVER, server)?);
+
+        let (group, standing) = (Some(&self.group), &mut self.standing);
+        let mut helper = start_beside(VERB, &self.program, group, &self.journal, standing)?;
         let told = format!(
             "{threads} busy threads on CPUs {cpus:?} with {} the server's weight",
             self.weight
@@ -152,6 +146,8 @@ impl Carrier for Contention {
         let share = self.window.share(used, seen.length);
         let mut readings = seen.readings;
         readings.push(Probe::ContentionShare.reading(share));
+        let due = self.due.filter(|_| self.spinner.is_some());
+        readings.extend(due.map(|due| self.window.allowed(due, seen.length)));
         Ok(readings)
     }
 
@@ -166,18 +162,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_period_is_as_long_as_the_weight_needs_and_no_longer() {
-        let millis = |budget, cpus, ratio: &str| {
-            period(budget, cpus, ratio.parse().unwrap())
-                .duration()
-                .as_millis()
-        };
-        assert_eq!(millis(1.0, 2, "1x"), 100);
-        assert_eq!(millis(1.0, 2, "4x"), 240);
-        assert_eq!(millis(1.0, 2, "0.25x"), 240);
-        assert_eq!(millis(0.5, 2, "15x"), 250);
-        assert_eq!(millis(1.0, 1, "15x"), 175);
-        assert_eq!(millis(1.0, 0, "1x"), 100);
+    fn the_server_is_due_what_its_weight_leaves_it() {
+        let due = |cpus, ratio: &str| due(cpus, ratio.parse().unwrap()).unwrap();
+        assert_eq!(due(1.0, "1x").to_string(), "0.5 CPUs in periods of 100ms");
+        assert_eq!(
+            due(0.32, "15x").to_string(),
+            "0.02 CPUs in periods of 100ms"
+        );
+        assert_eq!(due(0.1, "24x").to_string(), "0.004 CPUs in periods of 1s");
+        // The kernel's least, however heavy the spinner.
+        assert_eq!(due(0.1, "1000x").cpus(), LEAST);
     }
 
     #[test]

@@ -1,3 +1,6 @@
+use node::cgroup::CpuQuota;
+use vocab::units::Span;
+
 use super::Carrier;
 use super::duty::Duty;
 use super::window::CpuWindow;
@@ -6,9 +9,10 @@ use crate::error::FaultError;
 use crate::helpers::duty_cycle::Stop;
 use crate::reading::Reading;
 use crate::servers::Servers;
-use crate::spec::CpuQuota;
+use crate::spec;
 
 const FAULT: &str = "cpu.quota";
+const PERIOD: Span = CpuQuota::FAULT_PERIOD;
 
 /// A quota kept by stopping the server when it has used up its share of a period, where cgroups are out of reach.
 pub(super) struct DutyQuota {
@@ -19,7 +23,7 @@ pub(super) struct DutyQuota {
 }
 
 impl DutyQuota {
-    pub(super) fn new(spec: &CpuQuota, context: &FaultContext) -> Result<Self, FaultError> {
+    pub(super) fn new(spec: &spec::CpuQuota, context: &FaultContext) -> Result<Self, FaultError> {
         let servers = context.servers(FAULT);
         servers.check()?;
         let machine = context.machine_cpus();
@@ -35,7 +39,7 @@ impl DutyQuota {
 impl Carrier for DutyQuota {
     fn inject(&mut self) -> Result<String, FaultError> {
         self.servers.check()?;
-        let period = node::cgroup::CpuQuota::FAULT_PERIOD.duration();
+        let period = PERIOD.duration();
         let budget = period.mul_f64(self.cpus);
         self.duty
             .start(self.servers.all(), period, Stop::AfterUse(budget))?;
@@ -49,8 +53,14 @@ impl Carrier for DutyQuota {
     }
 
     fn probe(&mut self) -> Result<Vec<Reading>, FaultError> {
-        let mut readings = self.window.look().readings;
-        readings.extend(self.duty.look()?);
+        let seen = self.window.look();
+        let mut readings = seen.readings;
+        let duty = self.duty.look()?;
+        // Quotas too small for the kernel are kept all the same, but not to a percentage point.
+        if let (false, Ok(quota)) = (duty.is_empty(), CpuQuota::new(self.cpus, PERIOD)) {
+            readings.push(self.window.allowed(quota, seen.length));
+        }
+        readings.extend(duty);
         Ok(readings)
     }
 

@@ -71,7 +71,11 @@ impl Carrier for GroupQuota {
     }
 
     fn probe(&mut self) -> Result<Vec<Reading>, FaultError> {
-        let mut readings = self.window.look().readings;
+        let seen = self.window.look();
+        let mut readings = seen.readings;
+        if !self.standing.is_empty() {
+            readings.push(self.window.allowed(self.quota, seen.length));
+        }
         let now = self.group.stat(SERVER);
         let grown = |counter: fn(&CgroupStat) -> Option<u64>| {
             Some(counter(&now)?.saturating_sub(counter(&self.start)?))

@@ -1,5 +1,8 @@
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_getres};
+use node::cgroup::CpuQuota;
+
 use crate::reading::{Probe, Reading};
 use crate::servers::Servers;
 
@@ -52,10 +55,24 @@ impl CpuWindow {
         *self = CpuWindow::open(&self.servers, self.machine);
     }
 
+    /// The most that a quota lets the servers have in a window of this length: it holds on average over its periods, and
+    /// the kernel notices that it is used up at the next tick of each CPU only.
+    pub(super) fn allowed(&self, quota: CpuQuota, length: Duration) -> Reading {
+        let noticed = tick() * self.servers.cpus().len().max(1) as u32;
+        let most = (length + quota.period().duration()).mul_f64(quota.cpus()) + noticed;
+        Probe::AllowedShare.reading(self.share(most, length))
+    }
+
     /// CPU time as per cent of what the machine had in `length`.
     pub(super) fn share(&self, used: Duration, length: Duration) -> f64 {
         100.0 * used.as_secs_f64() / (length.as_secs_f64() * self.machine)
     }
+}
+
+/// How often the kernel looks at what runs: the grain of its coarse clock.
+fn tick() -> Duration {
+    let grain = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE);
+    grain.map_or(Duration::from_millis(10), Duration::from)
 }
 
 /// The part of `whole` that `part` is, in per cent; nothing of nothing is nothing.

@@ -135,6 +135,13 @@ impl FaultType {
             FaultType::ProcessKill(_) => "process.kill",
         }
     }
+
+    /// Whether a node can have only one of the two at a time: they set the same things.
+    pub fn excludes(&self, other: &FaultType) -> bool {
+        let is_share =
+            |kind: &FaultType| matches!(kind, FaultType::CpuQuota(_) | FaultType::CpuContention(_));
+        self.name() == other.name() || is_share(self) && is_share(other)
+    }
 }
 
 impl fmt::Display for FaultType {

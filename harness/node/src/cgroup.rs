@@ -73,6 +73,12 @@ pub enum CgroupError {
         /// What is in use.
         used: u64,
     },
+    /// A group has a quota already.
+    #[error("{} has a CPU quota already, by another fault: clear that first, or use one fault with the smaller share", path.display())]
+    Limited {
+        /// The group.
+        path: PathBuf,
+    },
     /// A process that is there already cannot be taken into a group.
     #[error("cannot take {process} into a group: {reason}")]
     NotAdopted {

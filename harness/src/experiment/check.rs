@@ -114,7 +114,7 @@ fn names(spec: &Spec, problems: &mut Problems) {
             );
         }
         let same = |other: &&FaultSpec| {
-            other.kind.name() == fault.kind.name()
+            other.kind.excludes(&fault.kind)
                 && other.on == fault.on
                 && other.during == fault.during
                 && overlap(spec, other, fault)
@@ -122,12 +122,21 @@ fn names(spec: &Spec, problems: &mut Problems) {
         if let Some(other) = spec.faults[..index].iter().find(same) {
             problems.add(
                 at.key("type"),
-                format!(
-                    "`{}` and `{}` are both {} at the same place and time",
-                    other.name,
-                    fault.name,
-                    fault.kind.name()
-                ),
+                match other.kind.name() == fault.kind.name() {
+                    true => format!(
+                        "`{}` and `{}` are both {} at the same place and time",
+                        other.name,
+                        fault.name,
+                        fault.kind.name()
+                    ),
+                    false => format!(
+                        "`{}` ({}) and `{}` ({}) set the same limits at the same place and time, expected one of them",
+                        other.name,
+                        other.kind.name(),
+                        fault.name,
+                        fault.kind.name()
+                    ),
+                },
             );
         }
     }

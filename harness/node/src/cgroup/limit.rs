@@ -27,19 +27,26 @@ impl NodeCgroup {
     /// Limits CPU time. The former quota is restored by undoing the entry.
     ///
     /// # Errors
-    /// `EINVAL` in version 1 when it exceeds the quota of the group above.
+    /// `EINVAL` in version 1 when it exceeds the quota of the group above; [`CgroupError::Limited`] when a child has one
+    /// already, since two that are undone in another order than they were made would leave one of them behind.
     pub fn set_quota(&self, scope: Scope, quota: CpuQuota) -> Result<Entry, CgroupError> {
         let dir = self.dir(Controller::Cpu, scope)?;
-        let former = match self.inner.hierarchies.mode() {
+        let (former, limited) = match self.inner.hierarchies.mode() {
             Mode::V1 => {
                 let quota = read(&dir.join("cpu.cfs_quota_us"))?;
                 let period = read(&dir.join("cpu.cfs_period_us"))?;
-                quota_v1(&dir, quota.trim(), period.trim())
+                let former = quota_v1(&dir, quota.trim(), period.trim());
+                (former, quota.trim() != "-1")
             }
             Mode::V2 | Mode::None => {
-                vec![file(&dir, "cpu.max", read(&dir.join("cpu.max"))?.trim())]
+                let max = read(&dir.join("cpu.max"))?;
+                let former = vec![file(&dir, "cpu.max", max.trim())];
+                (former, !max.starts_with("max"))
             }
         };
+        if limited && scope != Scope::Node {
+            return Err(CgroupError::Limited { path: dir });
+        }
         self.change(former, || self.write_quota(scope, quota))
     }
 

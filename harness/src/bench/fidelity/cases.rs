@@ -89,7 +89,7 @@ const fn quota(fault: &'static str, asked: f64) -> Case {
 const fn weighed(fault: &'static str, asked: f64) -> Case {
     Case {
         proof: Proof::UsedUp,
-        note: "after each sleep of the node's budget the kernel gives everybody a slice, whatever it weighs, and it may put the server's processes on one CPU",
+        note: "the kernel may put the server's processes on one CPU, where they have to share with more",
         ..case(fault, Measure::During(Probe::CpuShare), asked, CPU)
     }
 }
