@@ -8,7 +8,8 @@
 #   scripts/testhosts.sh down DIR     removes them
 #
 # All share this machine's kernel, processors and control groups; each has its own network, processes, host name, /root,
-# /tmp, /run, /etc, /usr/local and /var/lib/depbench.
+# /tmp, /run, /etc, /usr/local and /var/lib/depbench. 10.78.0.11 is h1 on eth0, where ssh reaches it; over eth1 the hosts reach
+# each other as 10.79.0.11 and so on.
 set -euo pipefail
 PATH="$PATH:/usr/sbin:/sbin"
 verb=${1:?up, in, cut, join, crash, boot or down}
@@ -25,8 +26,12 @@ make_host() { # number: its network, and what outlives its power
     ip netns add "$tag-h$i"
     ip link add eth0 netns "$tag-h$i" type veth peer name "v$i" netns "$tag"
     ip -n "$tag" link set "v$i" master br0 up
-    ip -n "$tag-h$i" addr add "10.78.0.$((10 + i))/24" dev eth0
-    ip -n "$tag-h$i" link set eth0 up
+    ip link add eth1 netns "$tag-h$i" type veth peer name "w$i" netns "$tag"
+    ip -n "$tag" link set "w$i" master br1 up
+    for net in 0 1; do
+        ip -n "$tag-h$i" addr add "10.$((78 + net)).0.$((10 + i))/24" dev "eth$net"
+        ip -n "$tag-h$i" link set "eth$net" up
+    done
     ip -n "$tag-h$i" link set lo up
     cat >>"$dir/ssh_config" <<END
 Host h$i
@@ -88,6 +93,8 @@ up)
     ip -n "$tag" link add br0 type bridge
     ip -n "$tag" addr add 10.78.0.1/24 dev br0
     ip -n "$tag" link set br0 up
+    ip -n "$tag" link add br1 type bridge
+    ip -n "$tag" link set br1 up
     for i in $(seq 1 "$count"); do make_host "$i"; done
     for i in $(seq 1 "$count"); do boot "$i"; done
     for i in $(seq 1 "$count"); do await "$i"; done
@@ -105,12 +112,14 @@ crash)
     read -r tag _ <"$dir/tag"
     # Nothing is said to anybody any more; with its first process all others end.
     ip -n "$tag" link set "v${1:?which}" down
+    ip -n "$tag" link set "w$1" down
     kill -9 "$(cat "$dir/h$1/pid")"
     ;;
 boot)
     read -r tag _ <"$dir/tag"
     boot "${1:?which}"
     ip -n "$tag" link set "v$1" up
+    ip -n "$tag" link set "w$1" up
     await "$1"
     ;;
 down)

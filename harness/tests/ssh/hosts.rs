@@ -86,8 +86,8 @@ impl Hosts {
         child.wait_with_output().unwrap()
     }
 
-    /// Runs a line of shell on a host, as root.
-    pub(crate) fn on(&self, host: usize, line: &str) {
+    /// Runs a line of shell on a host, as root; gives what it printed.
+    pub(crate) fn on(&self, host: usize, line: &str) -> String {
         let config = self.dir().join("ssh_config");
         let host = format!("h{host}");
         let ran = self.run(
@@ -95,6 +95,7 @@ impl Hosts {
             &["-F", config.to_str().unwrap(), &host, line],
         );
         assert!(ran.status.success(), "{host}: {line}: {}", text(&ran));
+        String::from_utf8_lossy(&ran.stdout).into_owned()
     }
 
     /// Starts depbench where the hosts can be reached; its output is small enough for its pipes.
@@ -141,7 +142,7 @@ impl Hosts {
 
     /// Waits until no ssh connection to the hosts is left on the controller's side.
     pub(crate) fn assert_no_masters(&self) {
-        let config = self.dir().join("ssh_config").display().to_string();
+        let config = format!(" -F {}", self.temp.path().display());
         wait_until("no ssh process is left", || {
             !processes().iter().any(|line| line.contains(&config))
         });

@@ -5,12 +5,14 @@
 
 mod hostile;
 mod hosts;
+mod keys;
 mod lost;
 mod named;
 mod reach;
 mod rights;
 mod roles;
 mod verbs;
+mod ways;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -155,7 +157,10 @@ struct Run {
 
 impl Run {
     fn start(hosts: &Hosts, name: &str, rest: &str) -> Run {
-        let file = hosts.experiment(name, rest);
+        Run::begin(hosts, &hosts.experiment(name, rest))
+    }
+
+    fn begin(hosts: &Hosts, file: &Path) -> Run {
         Run {
             controller: hosts.start(&["run", file.to_str().unwrap(), "--out", "out"]),
             out: file.with_file_name("out"),

@@ -33,7 +33,7 @@ fn what_is_not_there_is_told() {
     for (fields, part) in [
         (
             "interface: eth7",
-            "there is no interface `eth7`, only eth0, lo",
+            "there is no interface `eth7`, only eth0, eth1, lo",
         ),
         (
             "device: /dev/null",

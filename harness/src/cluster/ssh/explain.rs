@@ -6,13 +6,19 @@ use crate::causes::with_causes;
 
 /// Words that ssh, sshd, sudo or the kernel say, and the remedy.
 const REMEDIES: &[(&str, &str)] = &[
+    // Before what ssh says of every key that it refuses.
+    (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "the machine is another one than before: if that is right, remove its old key with `ssh-keygen -R HOST`",
+    ),
     (
         "Host key verification failed",
         "log in once by hand and compare the key, or write `host_keys: accept-new`",
     ),
     (
-        "REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "the machine is another one than before: if that is right, remove its old key with `ssh-keygen -R HOST`",
+        "by UNKNOWN port",
+        "the way there broke off, at a jump host or another proxy: log in once by hand to see what it says; its key must be \
+         known, too",
     ),
     (
         "Permission denied (",
