@@ -1,6 +1,7 @@
 //! Nodes that are machines of their own, reached with the user's own `ssh`.
 
 mod assembly;
+mod cargo;
 mod control;
 mod explain;
 mod heal;
@@ -25,8 +26,8 @@ use super::roster::Roster;
 use super::spec::SshSpec;
 use super::state::Settings;
 use crate::agent::wire::{Disk, Layer};
+use cargo::Cargo;
 use control::ControlDir;
-use host::Cargo;
 
 pub use heal::{Healed, heal};
 
@@ -54,7 +55,7 @@ pub(super) async fn up(
     settings: Settings,
     mut progress: impl FnMut(Progress),
 ) -> Result<(Ssh, Roster), ClusterError> {
-    let cargo = Cargo::of(&settings.program)?;
+    let cargo = Cargo::of(&settings.program, &spec.programs)?;
     let control = ControlDir::for_sockets()?;
     let mut ssh = Ssh {
         spec: spec.clone(),

@@ -67,7 +67,7 @@ fn what_a_machine_says_of_itself_is_shown_and_not_obeyed() {
         "{said}"
     );
     assert!(
-        said.contains("install a build for that architecture"),
+        said.contains("build depbench for that architecture"),
         "{said}"
     );
     assert_not_obeyed(&hosts, &said);

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -43,6 +44,8 @@ pub(super) struct Settings {
     config: Option<PathBuf>,
     /// Which disk servers write to.
     disk: Option<DiskSpec>,
+    /// Builds of depbench for nodes of another architecture than this machine's.
+    programs: Option<BTreeMap<String, PathBuf>>,
 }
 
 impl TryFrom<Written> for ClusterSpec {

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::path::{Component, Path, PathBuf};
@@ -30,6 +30,10 @@ pub struct SshSpec {
     /// Which disk servers write to.
     #[serde(default = "shared")]
     pub disk: DiskSpec,
+    /// Builds of depbench on this machine for nodes of another architecture than its own, by what `uname -m` says there:
+    /// `{aarch64: ./depbench-aarch64}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub programs: BTreeMap<String, PathBuf>,
 }
 
 /// A machine.

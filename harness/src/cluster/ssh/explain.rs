@@ -52,7 +52,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
     (
         "Exec format error",
-        "this program is for another architecture: install a build for that one there and give `login: {program: …}`",
+        "that program is for another architecture than the machine: is `programs` right?",
     ),
     ("Is the server running", "is the machine up?"),
 ];

@@ -4,9 +4,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use vocab::ids::NodeName;
 
+use super::cargo::Cargo;
 use super::control::ControlDir;
 use super::explain::{step, with_remedy};
-use super::host::{Cargo, Host};
+use super::host::Host;
 use crate::causes::visible;
 use crate::cluster::error::ClusterError;
 use crate::cluster::spec::{SshNode, SshSpec};
@@ -25,7 +26,7 @@ pub struct Healed {
 /// # Errors
 /// When this machine cannot reach any other.
 pub async fn heal(spec: &SshSpec, program: &Path) -> Result<Vec<Healed>, ClusterError> {
-    let cargo = Cargo::of(program)?;
+    let cargo = Cargo::of(program, &spec.programs)?;
     let control = ControlDir::for_sockets()?;
     let mut healing = JoinSet::new();
     for node in &spec.nodes {

@@ -8,11 +8,10 @@ use std::time::Duration;
 use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::cargo::Cargo;
 use super::explain::step;
 use super::survey::{Survey, survey};
 use super::upload::upload;
-use crate::agent::program_hash;
-use crate::cluster::error::ClusterError;
 use crate::cluster::local::Progress;
 use crate::cluster::spec::{Become, HostKeys, SshLogin, SshNode, SshSpec};
 
@@ -32,28 +31,10 @@ pub(super) struct Host {
     pub(super) login: SshLogin,
     pub(super) session: Arc<Session>,
     pub(super) survey: Survey,
-    /// The program there.
+    /// The program there,
     pub(super) program: String,
-}
-
-/// What every machine is brought.
-#[derive(Clone)]
-pub(super) struct Cargo {
-    pub(super) program: std::path::PathBuf,
+    /// and how its build is told from others.
     pub(super) hash: String,
-}
-
-impl Cargo {
-    pub(super) fn of(program: &Path) -> Result<Cargo, ClusterError> {
-        let failed = |source| ClusterError::Program {
-            path: program.to_owned(),
-            source,
-        };
-        Ok(Cargo {
-            hash: program_hash(program).map_err(failed)?,
-            program: program.to_owned(),
-        })
-    }
 }
 
 impl Host {
@@ -67,7 +48,8 @@ impl Host {
     ) -> Result<Host, String> {
         let login = node.login.or(&spec.login);
         let session = connect(spec, node, &login, control).await?;
-        let survey = survey(&session, &cargo.hash, node.name.as_str()).await?;
+        let survey = survey(&session, cargo.identities(), node.name.as_str()).await?;
+        let build = cargo.build(&survey.arch)?;
         let program = match &login.program {
             Some(program) => program.display().to_string(),
             None => {
@@ -81,7 +63,7 @@ impl Host {
                     });
                 };
                 let node = node.name.as_str();
-                upload(&session, &survey, &cargo.program, &cargo.hash, node, tell).await?
+                upload(&session, &survey, build, node, tell).await?
             }
         };
         Ok(Host {
@@ -90,6 +72,7 @@ impl Host {
             session: Arc::new(session),
             survey,
             program,
+            hash: build.hash.clone(),
         })
     }
 

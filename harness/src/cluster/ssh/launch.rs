@@ -33,7 +33,7 @@ impl Ssh {
         addresses: Vec<IpAddr>,
     ) -> impl Future<Output = Result<(Node, Host, Found), ClusterError>> + Send + 'static {
         let (run, lease) = (self.settings.run.clone(), self.settings.lease);
-        let (hash, events) = (self.cargo.hash.clone(), self.events.clone());
+        let events = self.events.clone();
         let disk = self.disk(&host, purpose);
         let layer = match purpose {
             Purpose::Server => self.settings.layer,
@@ -77,7 +77,7 @@ impl Ssh {
                 session: host.session.clone(),
                 command: host.command(),
             };
-            let started = link::start(&launch, &hash, &options, events).await;
+            let started = link::start(&launch, &host.hash, &options, events).await;
             let started = started.map_err(|error| match error {
                 ClusterError::Start { reason, .. } => failed(reason),
                 other => other,

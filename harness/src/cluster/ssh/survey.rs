@@ -11,19 +11,26 @@ use super::explain::step;
 /// Printed first, because login shells are talkative.
 const MARK: &str = "DEPBENCH-SURVEY";
 
-/// `$1` is the identity of the program, `$2` the node's name. Nothing is ever written into this text.
+/// `$1` is the node's name; then come architectures, each with the identity of its program. Nothing is ever written into
+/// this text.
 const SCRIPT: &str = r#"
 say() { printf '%s=%s\n' "$1" "$2"; }
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/depbench
 echo DEPBENCH-SURVEY
 say system "$(uname -s)"
-say arch "$(uname -m)"
+arch=$(uname -m)
+say arch "$arch"
 say uid "$(id -u)"
 say home "$HOME"
 say cache "$cache"
 say connection "${SSH_CONNECTION:-}"
-[ -x "$cache/depbench-$1" ] && say present yes
-part=$cache/depbench-$1.$2.part
+say boot "$(cat /proc/sys/kernel/random/boot_id)"
+node=$1
+shift
+while [ "$1" != "$arch" ] && [ "$#" -gt 0 ]; do shift 2; done
+[ "$#" -gt 0 ] || exit 0
+[ -x "$cache/depbench-$2" ] && say present yes
+part=$cache/depbench-$2.$node.part
 [ -f "$part" ] && say partial "$(wc -c < "$part")"
 exit 0
 "#;
@@ -38,17 +45,24 @@ pub(super) struct Survey {
     pub(super) cache: String,
     /// The connection that control travels on, if ssh told.
     pub(super) control: Option<Connection>,
-    /// Whether this program is there.
+    /// Tells the boots of the machine apart.
+    pub(super) boot: String,
+    /// Whether the program for it is there.
     pub(super) present: bool,
     /// How much of it an upload that broke off has left, in bytes.
     pub(super) partial: u64,
 }
 
 /// Looks at the machine at the other end.
-pub(super) async fn survey(session: &Session, hash: &str, node: &str) -> Result<Survey, String> {
+pub(super) async fn survey(
+    session: &Session,
+    programs: impl Iterator<Item = [&str; 2]>,
+    node: &str,
+) -> Result<Survey, String> {
     let output = session
         .command("sh")
-        .args(["-c", SCRIPT, "sh", hash, node])
+        .args(["-c", SCRIPT, "sh", node])
+        .args(programs.flatten())
         .output()
         .await
         .map_err(|error| step("look around", &error))?;
@@ -85,6 +99,7 @@ fn parse(said: &str) -> Result<Survey, String> {
         home: get("home")?,
         cache: get("cache")?,
         control: said.get("connection").and_then(|text| connection(text)),
+        boot: get("boot")?,
         present: said.contains_key("present"),
         partial: said
             .get("partial")
@@ -115,7 +130,7 @@ mod tests {
     #[test]
     fn a_talkative_shell_is_understood() {
         let said = "uid=7\nWelcome\nDEPBENCH-SURVEY\nsystem=Linux\narch=x86_64\nuid=0\nhome=/root\n\
-                    cache=/root/.cache/depbench\nconnection=10.0.0.9 50022 10.0.0.1 22\npartial= 17\n";
+                    cache=/root/.cache/depbench\nconnection=10.0.0.9 50022 10.0.0.1 22\nboot=1f\npartial= 17\n";
         let survey = parse(said).unwrap();
         assert!(survey.is_root && !survey.present);
         assert_eq!(survey.partial, 17);

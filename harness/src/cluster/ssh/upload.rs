@@ -1,12 +1,13 @@
 //! This program, brought to a machine once per build.
 
+use std::borrow::Cow;
 use std::io::SeekFrom;
-use std::path::Path;
 
 use openssh::{Session, Stdio};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
+use super::cargo::Build;
 use super::explain::{step, with_remedy};
 use super::survey::Survey;
 
@@ -23,7 +24,7 @@ chmod 700 "$1" || exit 1
 said=$("$1" fingerprint)
 code=$?
 [ "$code" -eq 126 ] && exit 126
-[ "$said" = "$3" ] || { rm -f "$1"; echo "what arrived is damaged and was removed: try again" >&2; exit 1; }
+[ "$said" = "$3" ] || { rm -f "$1"; echo "what arrived is damaged, or for another architecture, and was removed: try again" >&2; exit 1; }
 mv -f "$1" "$2"
 "#;
 
@@ -31,22 +32,14 @@ mv -f "$1" "$2"
 pub(super) async fn upload(
     session: &Session,
     survey: &Survey,
-    program: &Path,
-    hash: &str,
+    build: &Build,
     node: &str,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<String, String> {
+    let Build { program, hash } = build;
     let path = format!("{}/depbench-{hash}", survey.cache);
     if survey.present {
         return Ok(path);
-    }
-    if survey.arch != std::env::consts::ARCH {
-        return Err(format!(
-            "the machine is {} and this program is for {}: install a build for that architecture there and give \
-             `login: {{program: …}}`",
-            survey.arch,
-            std::env::consts::ARCH
-        ));
     }
     let read = |error: std::io::Error| format!("cannot read {}: {error}", program.display());
     let mut file = File::open(program).await.map_err(read)?;
@@ -97,20 +90,27 @@ pub(super) async fn upload(
         .map_err(|error| step("start the uploaded program", &error))?;
     match finished.status.code() {
         Some(0) => Ok(path),
+        Some(126) if said(&finished.stderr).contains("Exec format error") => {
+            Err(failed(&survey.cache, &finished.stderr))
+        }
         Some(126) => Err(format!(
             "{} may not be executed, as on a file system that is mounted `noexec`: install the program elsewhere and \
              give `login: {{program: …}}`; it said: {}",
             part,
-            String::from_utf8_lossy(&finished.stderr).trim()
+            said(&finished.stderr).trim()
         )),
         _ => Err(failed(&survey.cache, &finished.stderr)),
     }
 }
 
 fn failed(cache: &str, stderr: &[u8]) -> String {
-    let said = String::from_utf8_lossy(stderr);
+    let said = said(stderr);
     with_remedy(format!(
         "cannot upload this program to {cache}: {}",
         said.trim()
     ))
+}
+
+fn said(stderr: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(stderr)
 }
