@@ -9,7 +9,7 @@
 #
 # All share this machine's kernel, processors and control groups; each has its own network, processes, host name, /root,
 # /tmp, /run, /etc, /usr/local and /var/lib/depbench. 10.78.0.11 is h1 on eth0, where ssh reaches it; over eth1 the hosts reach
-# each other as 10.79.0.11 and so on.
+# each other as 10.79.0.11 and so on. A file DIR/h2/boot_id is what h2 tells its boot by.
 set -euo pipefail
 PATH="$PATH:/usr/sbin:/sbin"
 verb=${1:?up, in, cut, join, crash, boot or down}
@@ -49,6 +49,7 @@ boot() { # number
         sh -c '
             hostname "$1"
             mount -t proc proc /proc
+            [ ! -e "$2/boot_id" ] || mount --bind "$2/boot_id" /proc/sys/kernel/random/boot_id
             for part in etc usr/local; do
                 mkdir -p "$2/up/$part" "$2/work/$part"
                 mount -t overlay overlay -o "lowerdir=/$part,upperdir=$2/up/$part,workdir=$2/work/$part" "/$part"

@@ -53,6 +53,17 @@ pub struct Cluster {
     roster: Roster,
 }
 
+/// What became of a node whose agent was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// It has a new agent.
+    Anew,
+    /// It has a new agent, and its machine has started again in between.
+    AfterBoot,
+    /// It was not waited for any longer.
+    NotAny,
+}
+
 /// Where the nodes come from.
 enum Provider {
     Local(Local),
@@ -176,31 +187,39 @@ impl Cluster {
     }
 
     /// Makes a node anew whose agent was lost: new namespaces, groups, link, empty disk. Without its hub a cluster is no
-    /// more, so a lost hub has all nodes made anew. Handles of the old node stay lost.
+    /// more, so a lost hub has all nodes made anew. Handles of the old node stay lost. A machine is waited for until `stop`
+    /// resolves.
     ///
     /// # Errors
     /// When the old one cannot be cleared away or the new one cannot be made.
-    pub async fn rebuild(&mut self, name: &NodeName) -> Result<(), ClusterError> {
+    pub async fn rebuild(
+        &mut self,
+        name: &NodeName,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Rebuilt, ClusterError> {
         let purpose = self.node(name)?.purpose();
-        let node = match (&mut self.provider, purpose) {
+        let (node, rebuilt) = match (&mut self.provider, purpose) {
             (Provider::Local(local), Purpose::Hub) => {
                 self.roster.dismiss().await?;
                 self.roster = local.build(&mut |_| {}).await?;
-                return Ok(());
+                return Ok(Rebuilt::Anew);
             }
             (Provider::Local(local), _) => {
                 self.roster.dismiss_one(name).await?;
                 let hub = self.roster.of(Purpose::Hub).next();
-                local.rebuild(name, purpose, hub).await?
+                (local.rebuild(name, purpose, hub).await?, Rebuilt::Anew)
             }
             (Provider::Ssh(ssh), _) => {
                 self.roster.dismiss_one(name).await?;
                 let peers = self.roster.all().map(Node::address).collect();
-                ssh.rebuild(name, purpose, peers).await?
+                match ssh.rebuild(name, purpose, peers, stop).await? {
+                    Some(back) => back,
+                    None => return Ok(Rebuilt::NotAny),
+                }
             }
         };
         self.roster.add(node);
-        Ok(())
+        Ok(rebuilt)
     }
 
     /// Has every agent undo everything, and waits until the last trace is gone.

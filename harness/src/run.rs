@@ -24,6 +24,7 @@ pub use conduct::{Afterwards, Options, Source, run};
 pub use progress::Output;
 pub use verdict::Verdict;
 
+use crate::causes::with_causes;
 use crate::cluster::ClusterError;
 use crate::experiment::{self, LoadError};
 use crate::runtime::NoRuntime;
@@ -69,6 +70,16 @@ pub enum RunError {
         /// The run's directory, if there is one yet.
         dir: Option<PathBuf>,
     },
+    /// Something could not be undone at the end.
+    #[error("{}{source}{}", before(.outcome), continued(.dir))]
+    NotAllUndone {
+        /// Why the run ended early, if it did.
+        outcome: Option<Box<RunError>>,
+        /// What is left, and why.
+        source: Box<RunError>,
+        /// The run's directory, if there is one yet.
+        dir: Option<PathBuf>,
+    },
     /// The cluster cannot do what the experiment asks for.
     #[error("this cluster cannot carry out the experiment:{}", listed(.0))]
     Impossible(BTreeSet<String>),
@@ -111,6 +122,23 @@ fn resume(dir: &Option<PathBuf>) -> String {
         ),
         None => "; everything was undone".into(),
     }
+}
+
+fn before(outcome: &Option<Box<RunError>>) -> String {
+    match outcome.as_deref() {
+        None => String::new(),
+        // That everything was undone is not true here.
+        Some(RunError::Interrupted { .. }) => "interrupted; ".into(),
+        Some(error) => format!("{}\n", with_causes(error)),
+    }
+}
+
+fn continued(dir: &Option<PathBuf>) -> String {
+    let continued = |dir: &PathBuf| {
+        let dir = dir.display();
+        format!("\nthe trials so far are kept; continue with: depbench run --resume {dir}")
+    };
+    dir.as_ref().map(continued).unwrap_or_default()
 }
 
 /// The report on a run.

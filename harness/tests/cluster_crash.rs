@@ -284,7 +284,10 @@ async fn an_agent_is_killed_and_its_node_rebuilt() {
                 .contains("lost its agent")
         );
 
-        cluster.rebuild(&node("s1")).await.unwrap();
+        cluster
+            .rebuild(&node("s1"), std::future::pending())
+            .await
+            .unwrap();
         assert_eq!(cluster.servers().count(), 2);
         let s1 = cluster.node(&node("s1")).unwrap();
         assert_eq!(s1.lost(), None);
@@ -305,7 +308,10 @@ async fn the_hub_is_killed_and_all_nodes_rebuilt() {
     let hub = cluster.hub().expect("namespaces work here").clone();
     send(Signal::SIGKILL, &[hub.agent_pid().unwrap()]);
     hub.until_lost().await;
-    cluster.rebuild(&node("hub")).await.unwrap();
+    cluster
+        .rebuild(&node("hub"), std::future::pending())
+        .await
+        .unwrap();
     assert_eq!(cluster.nodes().count(), 4);
     assert!(cluster.nodes().all(|node| node.lost().is_none()));
     cluster.down().await.unwrap();
@@ -324,7 +330,10 @@ async fn an_agent_that_hangs_is_lost() {
         .await
         .unwrap();
     assert!(reason.contains("silent"), "{reason}");
-    cluster.rebuild(&node("s1")).await.unwrap();
+    cluster
+        .rebuild(&node("s1"), std::future::pending())
+        .await
+        .unwrap();
     cluster.down().await.unwrap();
     assert_eq!(ground.leftovers(), Default::default());
 }

@@ -26,10 +26,10 @@ pub(super) struct Run {
     /// Leave the cluster up after the last trial, until Ctrl-C.
     #[arg(long)]
     keep: bool,
-    /// Format this device of a node, as the experiment's `prepare: {mkfs: …}` asks for: all that is on it is lost. Once
-    /// for each device.
-    #[arg(long, value_name = "DEVICE")]
-    yes_format: Vec<PathBuf>,
+    /// Format this device of this node, as the experiment's `prepare: {mkfs: …}` asks for: all that is on it is lost. For
+    /// several, again or with commas. The device alone will do where one node is to have it formatted.
+    #[arg(long, value_name = "NODE:DEVICE", value_delimiter = ',')]
+    yes_format: Vec<String>,
     /// Print nothing but the table at the end.
     #[arg(long, short)]
     quiet: bool,

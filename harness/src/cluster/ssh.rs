@@ -47,6 +47,8 @@ struct Given {
     machine: Machine,
     disk: Disk,
     layer: Layer,
+    /// Tells the boots of the machine apart.
+    boot: String,
 }
 
 /// Connects to all machines, brings this program to them, and starts an agent for each role.

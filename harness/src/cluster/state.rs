@@ -57,8 +57,8 @@ pub struct Settings {
     pub lease: Span,
     /// What lies over the servers' data.
     pub layer: Layer,
-    /// Devices that may be formatted.
-    pub format: BTreeSet<PathBuf>,
+    /// Devices that may be formatted, each of one node.
+    pub format: BTreeSet<(NodeName, PathBuf)>,
 }
 
 impl Settings {

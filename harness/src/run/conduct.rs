@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use results::{Environment, Parameters, PhaseSpan, RunDir, TrialSetup};
-use vocab::ids::RunName;
+use vocab::ids::{NodeName, RunName};
 use vocab::time::Wall;
 
 use super::claim::Claim;
@@ -10,7 +10,7 @@ use super::environment;
 use super::progress::{Output, Progress};
 use super::{Finished, RunError, consent, report};
 use crate::cluster::spec::ClusterSpec;
-use crate::cluster::{Cluster, ClusterError, Settings};
+use crate::cluster::{Cluster, ClusterError, Rebuilt, Settings};
 use crate::control::serve::Control;
 use crate::experiment::{self, Cell, Experiment};
 use crate::plan::{Plan, PlannedTrial};
@@ -25,8 +25,8 @@ pub struct Options {
     pub source: Source,
     /// The depbench program that nodes start.
     pub program: PathBuf,
-    /// Devices of nodes that may be formatted, as the experiment asks for.
-    pub format: BTreeSet<PathBuf>,
+    /// What a person has confirmed to be formatted: `NODE:DEVICE`.
+    pub format: BTreeSet<String>,
     /// How much a person is told meanwhile.
     pub output: Output,
     /// Whether the cluster is left up at the end until a person ends it.
@@ -69,7 +69,7 @@ async fn conduct(options: &Options) -> Result<Finished, RunError> {
         Source::New { experiment, dir } => (experiment.as_ref().clone(), dir.clone()),
         Source::Resume(dir) => (resumable(dir)?, Some(dir.clone())),
     };
-    consent::check(&experiment, &options.format)?;
+    let format = consent::check(&experiment, &options.format)?;
     let began = Wall::now();
     let run: RunName = run_name(&experiment, began);
     let path = given.unwrap_or_else(|| Path::new("runs").join(run.as_str()));
@@ -84,6 +84,7 @@ async fn conduct(options: &Options) -> Result<Finished, RunError> {
         dir: None,
         claim: None,
         versions: BTreeMap::new(),
+        format,
     };
     // Signals are caught from here on: whatever is made is also unmade.
     let mut stop = Stop::catch().map_err(|source| RunError::System {
@@ -96,13 +97,16 @@ async fn conduct(options: &Options) -> Result<Finished, RunError> {
     progress.doing("undoing everything");
     let down = stage.down().await;
     progress.finish();
-    down?;
+    let dir = stage.dir.as_ref().map(|dir| dir.path().to_owned());
+    if let Err(source) = down {
+        return Err(RunError::NotAllUndone {
+            outcome: outcome.err().map(Box::new),
+            source: Box::new(source),
+            dir,
+        });
+    }
     match outcome {
-        Err(RunError::Interrupted { .. }) => {
-            return Err(RunError::Interrupted {
-                dir: stage.dir.map(|dir| dir.path().to_owned()),
-            });
-        }
+        Err(RunError::Interrupted { .. }) => return Err(RunError::Interrupted { dir }),
         Err(RunError::Cluster(source)) if let Some(dir) = &stage.dir => {
             let dir = dir.path().to_owned();
             return Err(RunError::NodeGone { dir, source });
@@ -146,6 +150,8 @@ struct Stage {
     claim: Option<Claim>,
     /// What the targets' programs say of themselves.
     versions: BTreeMap<String, String>,
+    /// The devices of nodes that may be formatted.
+    format: BTreeSet<(NodeName, PathBuf)>,
 }
 
 impl Stage {
@@ -171,7 +177,7 @@ impl Stage {
         progress.plan(plan.trials.len(), &open);
         for (position, planned) in open.iter().enumerate() {
             // Not broken off: what is half made cannot be taken down.
-            self.bring_up(&planned.cell.cluster, experiment, options, progress)
+            self.bring_up(&planned.cell.cluster, experiment, options, progress, stop)
                 .await?;
             let last = position + 1 == open.len();
             let afterwards = if last {
@@ -199,6 +205,7 @@ impl Stage {
         experiment: &Experiment,
         options: &Options,
         progress: &mut Progress,
+        stop: &mut Stop,
     ) -> Result<(), RunError> {
         if self.cluster.as_ref().is_some_and(|(up, _)| up != spec) {
             self.down().await?;
@@ -208,8 +215,10 @@ impl Stage {
             let lost: Vec<_> = lost.map(|node| node.name().clone()).collect();
             for node in &lost {
                 progress.doing(&format!("rebuilding node {node}"));
-                cluster.rebuild(node).await?;
-                progress.rebuilt(node);
+                match cluster.rebuild(node, stop.stopped()).await? {
+                    Rebuilt::NotAny => return Err(RunError::Interrupted { dir: None }),
+                    rebuilt => progress.rebuilt(node, rebuilt),
+                }
             }
             if !lost.is_empty() {
                 self.listen().await;
@@ -220,7 +229,7 @@ impl Stage {
         let settings = Settings {
             program: options.program.clone(),
             layer: layer_for(cells()),
-            format: options.format.clone(),
+            format: self.format.clone(),
             ..Settings::new(self.run.clone())?
         };
         let cluster = Cluster::up(spec, settings, |step| progress.step(&step)).await?;

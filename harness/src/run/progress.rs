@@ -9,7 +9,7 @@ use results::{Interval, Latency, Validity, table};
 use vocab::ids::{NodeName, Phase};
 use vocab::time::TrialTime;
 
-use crate::cluster::{Cluster, Progress as Step};
+use crate::cluster::{Cluster, Node, Progress as Step, Rebuilt};
 use crate::plan::PlannedTrial;
 use crate::trial::Live;
 
@@ -198,8 +198,14 @@ impl Progress {
     }
 
     /// A node that lost its agent is up again.
-    pub(super) fn rebuilt(&mut self, node: &NodeName) {
-        self.say(&format!("rebuilt node {node}"));
+    pub(super) fn rebuilt(&mut self, node: &NodeName, rebuilt: Rebuilt) {
+        self.say(&match rebuilt {
+            Rebuilt::AfterBoot => format!(
+                "node {node} is back: its machine has started again, and what does not survive that (mounts, loaded \
+                 modules, settings) is as the boot left it; `depbench check` says what is missing now"
+            ),
+            Rebuilt::Anew | Rebuilt::NotAny => format!("rebuilt node {node}"),
+        });
     }
 
     /// The cluster stays up.
@@ -211,7 +217,11 @@ impl Progress {
             .map(|node| format!("{} at {}", node.name(), node.address()))
             .collect();
         eprintln!("the cluster stays up until Ctrl-C: {}", nodes.join(", "));
-        eprintln!("in another terminal: depbench exec s1 -- ip addr; depbench logs s1");
+        if let Some(first) = cluster.servers().next().map(Node::name) {
+            eprintln!(
+                "in another terminal: depbench exec {first} -- ip addr; depbench logs {first}"
+            );
+        }
     }
 
     /// The run is over, one way or another.

@@ -117,6 +117,23 @@ impl Hosts {
         command
     }
 
+    /// Has a host tell its next boot by another identity than this machine's.
+    pub(crate) fn next_boot(&self, host: usize) {
+        let fresh = fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap();
+        fs::write(self.dir().join(format!("h{host}/boot_id")), fresh).unwrap();
+    }
+
+    /// Removes the empty control groups that a run of this name left on a host.
+    pub(crate) fn remove_groups(&self, run: &str, host: usize) {
+        let find = format!(
+            "find /sys/fs/cgroup -depth -type d -path '*{run}-2*-h{host}*' -exec rmdir {{}} + 2>&1"
+        );
+        wait_until("the groups are empty", || {
+            let done = self.run("/bin/sh", &["-c", &find]);
+            done.status.success()
+        });
+    }
+
     /// Where a host keeps what survives its processes.
     pub(crate) fn state(&self, host: usize) -> PathBuf {
         self.dir().join(format!("h{host}/state"))

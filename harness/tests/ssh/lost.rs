@@ -2,6 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use results::RunDir;
 
 use super::{Run, assert_carried_out, long, reasons};
 use crate::hosts::{Hosts, text, wait_until};
@@ -10,7 +11,7 @@ use crate::hosts::{Hosts, text, wait_until};
 const STALL: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The node was lost in the first trial, and has a new agent for the second.
-fn assert_lost_once(run: Run, slow: usize) {
+fn assert_lost_once(run: Run, slow: usize) -> String {
     let out = run.out.clone();
     let (code, said) = run.end();
     assert_eq!(code, Some(2), "{said}");
@@ -20,6 +21,7 @@ fn assert_lost_once(run: Run, slow: usize) {
     let lost = format!("node h{slow} lost its agent");
     assert!(first.contains(&lost), "{first}");
     assert_carried_out(second.as_ref());
+    said
 }
 
 #[test]
@@ -34,7 +36,12 @@ fn a_link_is_cut_for_longer_than_the_lease() {
         !hosts.left().iter().any(|path| path.starts_with(&state))
     });
     hosts.link("join", slow);
-    assert_lost_once(run, slow);
+    let said = assert_lost_once(run, slow);
+    let told = format!("rebuilt node h{slow}");
+    assert!(
+        said.contains(&told) && !said.contains("started again"),
+        "{said}"
+    );
     hosts.assert_clean();
     hosts.assert_no_masters();
 }
@@ -70,6 +77,10 @@ fn it_is_interrupted_while_a_host_cannot_be_reached() {
     assert_eq!(code, Some(4), "{said}");
     let told = format!("node h{away} lost its agent");
     assert!(said.contains(&told) && said.contains("by itself"), "{said}");
+    assert!(
+        said.contains("interrupted") && said.contains("run --resume "),
+        "{said}"
+    );
     // It has seen to the others itself.
     let state = hosts.state(away);
     let others = hosts
@@ -96,8 +107,13 @@ fn a_host_loses_its_power_and_starts_again() {
             .any(|path| path.starts_with(hosts.state(slow))),
         "nothing could undo anything there"
     );
+    // Control groups are this machine's, and not gone with the host's power.
+    hosts.remove_groups("power", slow);
+    hosts.next_boot(slow);
     hosts.link("boot", slow);
-    assert_lost_once(run, slow);
+    let said = assert_lost_once(run, slow);
+    let told = format!("node h{slow} is back: its machine has started again");
+    assert!(said.contains(&told), "{said}");
     hosts.assert_clean();
     hosts.assert_no_masters();
 }
@@ -105,7 +121,11 @@ fn a_host_loses_its_power_and_starts_again() {
 #[test]
 fn a_host_is_lost_until_somebody_sees_to_it() {
     let Some(hosts) = Hosts::up(4) else { return };
-    let mut run = Run::start(&hosts, "gone", &long(2, "5s"));
+    let file = hosts.experiment("gone", &long(2, "5s"));
+    let plain = std::fs::read_to_string(&file).unwrap();
+    let impatient = plain.replace("    config:", "    rejoin_within: 20s\n    config:");
+    std::fs::write(&file, impatient).unwrap();
+    let mut run = Run::begin(&hosts, &file);
     let slow = run.until_faulty(1);
     hosts.link("crash", slow);
     let out = run.out.clone();
@@ -146,5 +166,37 @@ fn a_host_is_lost_until_somebody_sees_to_it() {
         text(&resumed)
     );
     assert_eq!(reasons(&out).len(), 2);
+    hosts.assert_clean();
+}
+
+#[test]
+fn waiting_for_a_host_that_is_lost_can_be_interrupted() {
+    let Some(hosts) = Hosts::up(4) else { return };
+    let mut run = Run::start(&hosts, "waited", &long(2, "5s"));
+    let slow = run.until_faulty(1);
+    hosts.link("crash", slow);
+    wait_until("the trial is marked", || {
+        assert!(
+            run.controller.try_wait().unwrap().is_none(),
+            "it ended early"
+        );
+        RunDir::open(&run.out)
+            .is_ok_and(|run| run.completed_trials().is_ok_and(|all| all.len() == 1))
+    });
+    kill(Pid::from_raw(run.controller.id() as i32), Signal::SIGINT).unwrap();
+    let (code, said) = run.end();
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("run --resume "), "{said}");
+    let gone = hosts.state(slow);
+    let others = hosts
+        .left()
+        .into_iter()
+        .find(|path| !path.starts_with(&gone));
+    assert_eq!(others, None, "{said}");
+    hosts.assert_no_masters();
+    hosts.link("boot", slow);
+    let file = hosts.dir().with_file_name("waited.yaml");
+    let healed = hosts.depbench(&["heal", file.to_str().unwrap()]);
+    assert!(healed.status.success(), "{}", text(&healed));
     hosts.assert_clean();
 }

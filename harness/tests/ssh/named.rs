@@ -141,10 +141,11 @@ fn a_disk_is_formatted_only_if_that_is_confirmed_and_nothing_is_lost() {
         "disk",
         &format!("prepare: {{mkfs: {{device: {name}}}}}"),
     );
-    let confirmed = |out: &'static str| ["run", &file, "--out", out, "--yes-format", name];
+    let full = format!("h1:{name}");
+    let confirmed = |out: &'static str| ["run", &file, "--out", out, "--yes-format", &full];
 
     // Not named, or another one named.
-    let confirm = format!("--yes-format {name}");
+    let confirm = format!("--yes-format h1:{name}");
     assert_said(
         &hosts.depbench(&["run", &file, "--out", "no"]),
         3,

@@ -157,7 +157,11 @@ async fn read(
             Ok(Ok(Some((message, payload)))) => shared.receive(message, payload).await,
             Ok(Ok(None)) => break None,
             Ok(Err(error)) => break Some(error.to_string()),
-            Err(_) => break Some(format!("it was silent for {silence:?}")),
+            Err(_) => {
+                break Some(format!(
+                    "it was silent for {silence:?}: its machine, or the way there, stalled for longer than the lease or is gone"
+                ));
+            }
         }
     };
     if reason.is_some() {

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use vocab::units::Span;
 
 use super::{ClusterSpec, DiskSpec, HostKeys, LocalSpec, SshLogin, SshSpec};
 
@@ -46,6 +47,8 @@ pub(super) struct Settings {
     disk: Option<DiskSpec>,
     /// Builds of depbench for nodes of another architecture than this machine's.
     programs: Option<BTreeMap<String, PathBuf>>,
+    /// How long a run waits for a node that was lost to be back for the next trial; then it stops, and can be resumed.
+    rejoin_within: Option<Span>,
 }
 
 impl TryFrom<Written> for ClusterSpec {

@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -10,16 +11,14 @@ use super::Ssh;
 use super::host::Host;
 use super::launch::{address, node_name, purposes};
 use crate::causes::visible;
+use crate::cluster::Rebuilt;
 use crate::cluster::error::ClusterError;
 use crate::cluster::local::{Mode, Progress};
 use crate::cluster::node::{Node, Purpose};
 use crate::cluster::roster::Roster;
 use crate::cluster::spec::SshNode;
 
-/// How long an agent whose controller is gone may take to undo everything, beyond its lease.
-const UNDOING: Duration = Duration::from_secs(60);
-
-/// How often it is looked whether it is done.
+/// How often it is looked whether a lost machine is back, and its agent done.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Ssh {
@@ -58,19 +57,22 @@ impl Ssh {
         Err(error)
     }
 
-    /// Starts a new agent on the machine of a node whose agent was lost, once the old one has undone everything.
+    /// Starts a new agent on the machine of a node whose agent was lost, once the old one has undone everything; waits for
+    /// the machine as long as the file says, and until `stop` resolves: `None` then.
     pub(in crate::cluster) async fn rebuild(
         &mut self,
         name: &NodeName,
         purpose: Purpose,
         peers: Vec<IpAddr>,
-    ) -> Result<Node, ClusterError> {
+        stop: impl Future<Output = ()>,
+    ) -> Result<Option<(Node, Rebuilt)>, ClusterError> {
         let of_name = |node: &&SshNode| {
             purposes(node).any(|purpose| node_name(node, purpose).is_ok_and(|known| known == *name))
         };
         let spec = self.spec.nodes.iter().find(of_name);
         let spec = spec.expect("a node of this cluster").clone();
-        let deadline = Instant::now() + self.settings.lease.duration() + UNDOING;
+        let deadline = Instant::now() + self.spec.rejoin_within.duration();
+        let mut stop = pin!(stop);
         loop {
             let (unheard, _) = mpsc::unbounded_channel();
             let tried = match self.reach(&spec, unheard).await {
@@ -79,11 +81,19 @@ impl Ssh {
             };
             match tried {
                 Ok((node, host, found)) => {
+                    let before = self.given.get(node.name()).map(|given| &given.boot);
+                    let rebuilt = match before == Some(&host.survey.boot) {
+                        true => Rebuilt::Anew,
+                        false => Rebuilt::AfterBoot,
+                    };
                     self.note(&node, &host, found);
-                    return Ok(node);
+                    return Ok(Some((node, rebuilt)));
                 }
                 Err(error) if Instant::now() > deadline => return Err(error),
-                Err(ClusterError::Start { .. }) => sleep(LOOK_AGAIN).await,
+                Err(ClusterError::Start { .. }) => tokio::select! {
+                    () = &mut stop => return Ok(None),
+                    () = sleep(LOOK_AGAIN) => {}
+                },
                 Err(error) => return Err(error),
             }
         }

@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::path::Path;
 
 use node::journal::Purpose as JournalPurpose;
 use results::Machine;
@@ -126,7 +127,7 @@ impl Ssh {
         match (host.node.formatted(), self.spec.disk) {
             (Some(device), _) if host.privileged() => Ok(Disk::Device(Format {
                 device: device.to_owned(),
-                consent: match self.settings.format.contains(device) {
+                consent: match self.may_format(&host.node.name, device) {
                     true => Consent::Given,
                     false => Consent::Missing,
                 },
@@ -140,6 +141,12 @@ impl Ssh {
         }
     }
 
+    /// Whether a person has said so.
+    fn may_format(&self, node: &NodeName, device: &Path) -> bool {
+        let mut confirmed = self.settings.format.iter();
+        confirmed.any(|(of, named)| of == node && named == device)
+    }
+
     /// Remembers what is known of a node, and what cannot be had on it.
     pub(super) fn note(&mut self, node: &Node, host: &Host, found: Found) {
         let prepared = found.prepared;
@@ -148,11 +155,11 @@ impl Ssh {
             limitations.push("without root: no limits of CPU, memory, disk or network".to_owned());
         }
         if let Some(device) = host.node.formatted()
-            && !self.settings.format.contains(device)
+            && !self.may_format(&host.node.name, device)
         {
-            let device = device.display();
+            let (device, name) = (device.display(), &host.node.name);
             limitations.push(format!(
-                "{device} may be formatted; `depbench run` does so with --yes-format {device}"
+                "{device} may be formatted; `depbench run` does so with --yes-format {name}:{device}"
             ));
         }
         if purposes(&host.node).count() > 1 {
@@ -170,6 +177,7 @@ impl Ssh {
             machine: found.machine,
             disk: prepared.disk,
             layer: prepared.layer,
+            boot: host.survey.boot.clone(),
         };
         self.given.insert(node.name().clone(), given);
     }
