@@ -4,7 +4,7 @@
 //! by step the same. Any number, on all cores, with a summary (`DEPFAST_FROM=100000` begins there):
 //!
 //! ```text
-//! DEPFAST_SEEDS=100000 cargo test --release -p depfast-copilot --test simulation faults -- --nocapture
+//! DEPFAST_SEEDS=100000 cargo test --profile simulation -p depfast-copilot --test simulation faults -- --nocapture
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -38,6 +38,10 @@ use cluster::{Cluster, Memory};
 use entries::Seen;
 use faults::{Faults, Happened, heal};
 use invariants::Invariants;
+
+/// Lives are short and allocate all the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How many seeds run if nobody says otherwise.
 const CI_SEEDS: u64 = 2000;

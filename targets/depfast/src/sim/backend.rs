@@ -1,9 +1,10 @@
 //! One node's view of the simulated world.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
+use super::clock::Clock;
 use super::disk::NodeDisk;
 use super::network::{NodeTransport, Queue};
 use super::stream;
@@ -22,6 +23,7 @@ pub(super) fn env(world: &Rc<World>, node: NodeId, epoch: u64) -> Env {
     Env::new(
         Rc::new(SimBackend {
             world: Rc::clone(world),
+            clock: world.clock(node),
             node,
             epoch,
         }),
@@ -31,17 +33,18 @@ pub(super) fn env(world: &Rc<World>, node: NodeId, epoch: u64) -> Env {
 
 struct SimBackend {
     world: Rc<World>,
+    clock: Rc<Cell<Clock>>,
     node: NodeId,
     epoch: u64,
 }
 
 impl Backend for SimBackend {
     fn now(&self) -> Instant {
-        self.world.local_time(self.node)
+        self.clock.get().local(self.world.now())
     }
 
     fn due(&self, at: Instant) -> Instant {
-        self.world.true_time(self.node, at)
+        self.clock.get().truth(at)
     }
 
     fn timers(&self) -> &Timers {

@@ -47,7 +47,7 @@ impl Clock {
         if self.rate == 1.0 {
             return self.local + truth.since(self.truth);
         }
-        self.local + truth.since(self.truth).mul_f64(self.rate)
+        self.local + scaled(truth.since(self.truth), self.rate)
     }
 
     /// When it will show `local`, or a moment after that.
@@ -55,7 +55,7 @@ impl Clock {
         if self.rate == 1.0 {
             return self.truth + local.since(self.local);
         }
-        self.truth + local.since(self.local).div_f64(self.rate) + Duration::from_nanos(2)
+        self.truth + scaled(local.since(self.local), self.rate.recip()) + Duration::from_nanos(2)
     }
 
     pub(super) fn skew(&mut self, truth: Instant, skew: ClockSkew) {
@@ -65,4 +65,10 @@ impl Clock {
             rate: skew.rate.clamp(0.01, 100.0),
         };
     }
+}
+
+/// Clocks are looked at all the time, and `Duration` multiplies slowly, in seconds.
+fn scaled(time: Duration, rate: f64) -> Duration {
+    let nanos = time.as_secs() as f64 * 1e9 + f64::from(time.subsec_nanos());
+    Duration::from_nanos((nanos * rate) as u64)
 }

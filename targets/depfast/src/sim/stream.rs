@@ -201,7 +201,10 @@ impl StreamBackend for SimStream {
         let mut arrived = self.read.arrived.borrow_mut();
         if !arrived.is_empty() {
             let count = arrived.len();
-            into.extend(arrived.drain(..));
+            let (first, second) = arrived.as_slices();
+            into.extend_from_slice(first);
+            into.extend_from_slice(second);
+            arrived.clear();
             self.read
                 .outstanding
                 .set(self.read.outstanding.get() - count);

@@ -32,9 +32,8 @@ pub(super) struct World {
     actions: RefCell<BTreeMap<(Instant, u64), Action>>,
     scheduled: Cell<u64>,
     nodes: RefCell<BTreeMap<NodeId, Node>>,
-    /// Whether any node's CPU takes time, and whether any clock is wrong: most runs need not ask each node.
+    /// Whether any node's CPU takes time: most runs need not ask each node.
     slow_cpus: Cell<bool>,
-    skewed_clocks: Cell<bool>,
     this: Weak<World>,
 }
 
@@ -47,7 +46,7 @@ struct Node {
     pipes: Vec<Weak<Pipe>>,
     disk: Rc<SimDisk>,
     cpu: Cpu,
-    clock: Clock,
+    clock: Rc<Cell<Clock>>,
 }
 
 impl World {
@@ -64,7 +63,6 @@ impl World {
             scheduled: Cell::new(0),
             nodes: RefCell::default(),
             slow_cpus: Cell::new(false),
-            skewed_clocks: Cell::new(false),
             this: this.clone(),
         })
     }
@@ -165,26 +163,15 @@ impl World {
     }
 
     pub(super) fn set_clock(&self, node: NodeId, skew: ClockSkew) {
-        self.skewed_clocks.set(true);
-        let mut nodes = self.nodes.borrow_mut();
-        nodes.entry(node).or_default().clock.skew(self.now(), skew);
+        let clock = self.clock(node);
+        let mut skewed = clock.get();
+        skewed.skew(self.now(), skew);
+        clock.set(skewed);
     }
 
-    /// What a node's clock shows now.
-    pub(super) fn local_time(&self, node: NodeId) -> Instant {
-        self.clock_of(node)
-            .map_or(self.now(), |clock| clock.local(self.now()))
-    }
-
-    /// When a node's clock will show `local`.
-    pub(super) fn true_time(&self, node: NodeId, local: Instant) -> Instant {
-        self.clock_of(node)
-            .map_or(local, |clock| clock.truth(local))
-    }
-
-    fn clock_of(&self, node: NodeId) -> Option<Clock> {
-        let nodes = self.skewed_clocks.get().then(|| self.nodes.borrow())?;
-        nodes.get(&node).map(|node| node.clock)
+    /// The clock of a node, whichever of its lives looks at it.
+    pub(super) fn clock(&self, node: NodeId) -> Rc<Cell<Clock>> {
+        Rc::clone(&self.nodes.borrow_mut().entry(node).or_default().clock)
     }
 
     /// Ends everything, so that nothing keeps the world alive.

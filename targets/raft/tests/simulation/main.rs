@@ -3,7 +3,7 @@
 //! 2,000 random lives by default. Any number, on all cores:
 //!
 //! ```text
-//! DEPFAST_SEEDS=100000 cargo test --release -p depfast-raft --test simulation random -- --nocapture
+//! DEPFAST_SEEDS=100000 cargo test --profile simulation -p depfast-raft --test simulation random -- --nocapture
 //! ```
 //!
 //! ends with a line that says what happened, and fails, naming the first seeds that broke a promise, if any did. `DEPFAST_SEED=17` instead runs
@@ -26,6 +26,10 @@ use std::thread;
 use cluster::Setup;
 use faults::Tally;
 use life::{live, outcome};
+
+/// Lives are short and allocate all the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()

@@ -308,7 +308,8 @@ impl Log {
 
     /// Calls `see` with each entry after `after`, and its bytes if they are in memory.
     pub fn visit(&self, after: LogIndex, mut see: impl FnMut(LogIndex, Term, Option<&[u8]>)) {
-        for slot in self.slots.iter().filter(|slot| slot.last > after) {
+        let begin = self.slots.partition_point(|slot| slot.last <= after);
+        for slot in self.slots.range(begin..) {
             let mut entries = slot.batch.as_ref().map(Batch::entries);
             for index in slot.first.0..=slot.last.0 {
                 let entry = entries.as_mut().and_then(Iterator::next);
