@@ -1,4 +1,4 @@
-use vocab::units::Share;
+use vocab::units::{Share, Span};
 
 use super::{Both, Effect, without};
 use crate::reading::Probe;
@@ -33,6 +33,15 @@ pub(super) fn delay(delay: &NetDelay, probes: &Both<'_>) -> Effect {
             "the round trip took {during:.2} ms, {before:.2} ms before, with a delay of {}",
             delay.delay
         ));
+    }
+    // No load makes a round trip shorter than the delay in it.
+    if delay.jitter == Span::ZERO && during < asked - (0.05 * asked).max(1.0) {
+        return Effect::Impure {
+            reason: format!(
+                "the round trip took {during:.2} ms, which is less than the delay of {}",
+                delay.delay
+            ),
+        };
     }
     Effect::Bit
 }
@@ -126,6 +135,12 @@ mod tests {
         let good = [(RoundTrip, 40.1), (DroppedPackets, 0.0)];
         assert_eq!(judge(kind, &before, &good), Effect::Bit);
         objects(&judge(kind, &before, &[(RoundTrip, 0.1)]), "0.10 ms before");
+        objects(
+            &judge(kind, &before, &[(RoundTrip, 37.9)]),
+            "less than the delay",
+        );
+        let jittered = "{net.delay: {delay: 40ms, jitter: 20ms}}";
+        assert_eq!(judge(jittered, &before, &[(RoundTrip, 37.9)]), Effect::Bit);
         let lossy = judge(kind, &before, &[(RoundTrip, 40.1), (DroppedPackets, 3.0)]);
         assert!(matches!(lossy, Effect::Impure { .. }));
         // A link between two nodes, seen from the hub: only the queue can tell.

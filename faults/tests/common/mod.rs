@@ -13,6 +13,7 @@ use depbench_faults::{
 };
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::unistd::Pid;
 use node::cgroup::{Child, Controller, CpuQuota, Hierarchies, Mode, NodeCgroup, NodeSpec};
 use node::facts::Facts;
 use node::identity::ProcessId;
@@ -207,11 +208,28 @@ impl Rig {
 
     /// How many undos stand in the journal.
     pub(crate) fn standing(&self) -> usize {
+        self.entries().len()
+    }
+
+    /// The helpers that the journal says are to be ended.
+    pub(crate) fn helpers(&self) -> Vec<Pid> {
+        let undos = self.entries().into_iter().map(|path| {
+            let text = std::fs::read_to_string(path).unwrap();
+            serde_json::from_str::<serde_json::Value>(&text).unwrap()
+        });
+        undos
+            .filter_map(|entry| entry["undo"]["kill"]["process"]["pid"].as_i64())
+            .map(|pid| Pid::from_raw(i32::try_from(pid).unwrap()))
+            .collect()
+    }
+
+    fn entries(&self) -> Vec<PathBuf> {
         let dir = self.dir.path().join(self.journal.owner().to_string());
         let files = std::fs::read_dir(dir).unwrap().flatten();
         files
-            .filter(|file| file.path().extension().is_some_and(|e| e == "json"))
-            .count()
+            .map(|file| file.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "json"))
+            .collect()
     }
 }
 
