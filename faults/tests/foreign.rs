@@ -8,9 +8,10 @@ mod network;
 use std::process::Command;
 
 use common::{Rig, is_root, kind, until_bit, until_gone};
-use depbench_faults::{Fault, FaultContext};
+use depbench_faults::{Fault, FaultContext, Wiring};
 use network::{Network, within};
 use node::netns::NetNs;
+use node::tool::{Call, Program};
 
 /// Rules of somebody's own, before and after where depbench has its.
 const RULESET: &str = "\
@@ -57,4 +58,53 @@ fn rules_set_with_nft_stay_as_they_are() {
         assert_eq!(state(), alone, "{text}");
     }
     assert_eq!(rig.standing(), 0);
+}
+
+/// Of a machine, which stays when the fault is over.
+#[test]
+fn a_table_that_came_with_a_cut_goes_with_it_unless_somebody_uses_it() {
+    if !is_root("tables of the packet filter") {
+        return;
+    }
+    let (network, rig) = (Network::new(), Rig::bare());
+    let machine = &network.nodes[1];
+    if let Err(reason) = nft(machine, &["list", "tables"]) {
+        println!("skipped: {reason}");
+        return;
+    }
+    let tables = || nft(machine, &["list", "tables"]).unwrap();
+    let mut context = rig.context_of_link(network.link_at_node(1));
+    context.wiring = Wiring::Direct;
+    let cut = |meanwhile: &dyn Fn()| {
+        let mut fault = within(machine, || {
+            let mut fault = Fault::prepare(&kind("{net.partition: {}}"), &context).unwrap();
+            fault.inject().unwrap();
+            fault
+        });
+        meanwhile();
+        within(machine, || fault.clear().unwrap());
+        assert_eq!(rig.standing(), 0);
+    };
+    assert_eq!(tables(), "");
+    cut(&|| println!("tables during the cut: {:?}", tables()));
+    assert_eq!(tables(), "");
+
+    // A rule of somebody else's that is made meanwhile.
+    let rule = ["-t", "raw", "-A", "OUTPUT", "-d", "10.9.9.9", "-j", "DROP"];
+    let call = Call::new(Program::Iptables).args(rule);
+    cut(&|| within(machine, || call.run().map(drop).unwrap()));
+    let shown = Call::new(Program::Iptables).args(["-t", "raw", "-S"]);
+    let rules = || within(machine, || shown.run().unwrap());
+    let alone = rules();
+    assert!(
+        alone.contains("10.9.9.9") && !alone.contains("DEPBENCH"),
+        "{alone}"
+    );
+
+    // An empty one that was there before.
+    let call = Call::new(Program::Iptables).args(["-t", "raw", "-F"]);
+    within(machine, || call.run().unwrap());
+    let before = tables();
+    cut(&|| {});
+    assert_eq!(tables(), before);
 }

@@ -59,6 +59,12 @@ impl Partition {
     fn cut(&mut self, name: ChainName, version: Version, way: Way) -> Result<(), FaultError> {
         let (table, hook, device) = hook(self.stand, way);
         let chain = Chain::new(table, hook, name).of(version);
+        // A hub goes with its run, and other faults make chains there at the same time.
+        if self.stand == Stand::Node && chain.brings_its_table() {
+            let (version, table) = (chain.version(), chain.table());
+            let undo = Undo::DeleteTable { version, table };
+            self.standing.add(self.journal.record(undo)?);
+        }
         let undo = Undo::DeleteChain {
             chain: chain.clone(),
         };

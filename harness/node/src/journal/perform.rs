@@ -64,6 +64,9 @@ pub(super) fn perform(header: &Header) -> Result<(), String> {
             let links = Links::open().map_err(|error| error.to_string())?;
             links.delete(name).map_err(|error| error.to_string())
         }),
+        Undo::DeleteTable { version, table } => in_network(header.net_namespace, || {
+            iptables::delete_if_unused(*version, *table).map_err(|error| error.to_string())
+        }),
         Undo::DeleteChain { chain } => in_network(header.net_namespace, || {
             iptables::delete(chain).map_err(|error| error.to_string())
         }),

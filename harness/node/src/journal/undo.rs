@@ -8,7 +8,7 @@ use crate::identity::ProcessId;
 use crate::links::LinkName;
 use crate::swapdisk;
 use crate::tag;
-use crate::tool::iptables::Chain;
+use crate::tool::iptables::{Chain, Table, Version};
 use crate::tool::tc::{Handle, Parent, Preference};
 
 /// How to undo one change. Carrying it out twice, or when the thing is already gone, is a success.
@@ -70,6 +70,13 @@ pub enum Undo {
     DeleteChain {
         /// The chain and where it is jumped to from.
         chain: Chain,
+    },
+    /// Deletes a packet-filter table that came with a chain of ours, unless it is used.
+    DeleteTable {
+        /// Of which version of IP.
+        version: Version,
+        /// The table.
+        table: Table,
     },
     /// Deletes a link of ours (its name starts with `db-`).
     DeleteLink {
@@ -176,6 +183,7 @@ impl Undo {
             | Undo::DeleteQdisc { .. }
             | Undo::DeleteFilters { .. }
             | Undo::DeleteClsact { .. }
+            | Undo::DeleteTable { .. }
             | Undo::DeleteChain { .. } => Ok(()),
         }
     }
@@ -224,6 +232,7 @@ impl fmt::Display for Undo {
             }
             Undo::DeleteClsact { device } => write!(f, "delete clsact of link {device}"),
             Undo::DeleteChain { chain } => write!(f, "delete packet filter {chain}"),
+            Undo::DeleteTable { table, .. } => write!(f, "delete packet filter table {table}"),
             Undo::DeleteLink { name } => write!(f, "delete link {name}"),
             Undo::SwapOff { device, .. } => write!(f, "stop swapping to {}", device.display()),
             Undo::Unmount { path } => write!(f, "unmount {}", path.display()),

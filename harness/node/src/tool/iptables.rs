@@ -1,8 +1,12 @@
 //! Command lines of `iptables`, only ever around a chain of our own.
 
+mod table;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use table::delete_if_unused;
 
 use super::{Call, Program, ToolError};
 
@@ -25,6 +29,12 @@ impl Table {
             Table::Mangle => "mangle",
             Table::Raw => "raw",
         }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
