@@ -13,6 +13,7 @@ mod propose;
 mod proxy;
 mod recover;
 mod round;
+mod session;
 mod snapshot;
 mod start;
 mod state;

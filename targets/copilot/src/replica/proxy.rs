@@ -3,14 +3,15 @@
 //! It sends every command to both pilots and answers when it has executed the command itself. A read is an empty
 //! command: the question stays here, and is answered at the command's place in the order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use depfast::Instant;
-use kv::{Query, Refusal, Stamp, Store, Ticket};
+use kv::{Query, Refusal, Store, Ticket};
 
 use super::Copilot;
+use super::session::Desk;
 use super::state::State;
 use crate::batch::{Batch, ClientId, Command, GroupBuilder};
 use crate::core::{ReplicaId, Role};
@@ -32,8 +33,7 @@ pub(crate) struct Proxy {
     gathered: GroupBuilder,
     /// Groups that were sent and are not all executed.
     sent: VecDeque<Sent>,
-    /// Who waits for commands of sessions, by the command.
-    stamped: BTreeMap<Bytes, Vec<Ticket>>,
+    pub(super) sessions: Desk,
 }
 
 /// What a client asked.
@@ -81,7 +81,7 @@ impl Proxy {
             waiting: VecDeque::new(),
             gathered: GroupBuilder::default(),
             sent: VecDeque::new(),
-            stamped: BTreeMap::new(),
+            sessions: Desk::default(),
         }
     }
 
@@ -98,7 +98,7 @@ impl Proxy {
         results: &mut Results,
     ) {
         if command.client == STAMPED {
-            for ticket in self.stamped.remove(command.op).into_iter().flatten() {
+            for ticket in self.sessions.take(command.op) {
                 results.add(ticket, |out| out.put_slice(result));
             }
             return;
@@ -137,16 +137,7 @@ impl Proxy {
             }
         }
         self.advance();
-        self.stamped.retain(|op, tickets| {
-            let stamp = kv::Command::decode(op).and_then(|command| command.stamp);
-            let Some(answer) = stamp.and_then(|stamp| machine.store.reply_to_copy(stamp)) else {
-                return true;
-            };
-            for ticket in tickets.drain(..) {
-                ticket.answer(|out| out.put_slice(&answer));
-            }
-            false
-        });
+        self.sessions.answer_from(&machine.store);
     }
 
     fn advance(&mut self) {
@@ -177,46 +168,6 @@ impl Copilot {
         if proxy.gathered.count() == 1 {
             self.asked.set(());
         }
-    }
-
-    /// Has a command of a session ordered. A pilot proposes it in its own log only: its client asks the other pilot, too.
-    pub(crate) fn order_stamped(&self, command: &kv::Command<'_>, stamp: Stamp, ticket: Ticket) {
-        let mut state = self.state.borrow_mut();
-        if let Some(answer) = state.machine.store.reply_to_copy(stamp) {
-            drop(state);
-            self.answer_executed(ticket, answer);
-            return;
-        }
-        let mut op = BytesMut::new();
-        command.encode(&mut op);
-        let op = op.freeze();
-        let mut group = GroupBuilder::default();
-        group.push(|out| out.put_slice(&op));
-        let group = group.finish(STAMPED, 0, stamp.seq);
-        state.proxy.stamped.entry(op).or_default().push(ticket);
-        if Role::BOTH
-            .into_iter()
-            .any(|role| state.pilots[role].is_some())
-        {
-            for role in Role::BOTH {
-                self.enqueue(&mut state, role, &group, 1);
-            }
-        } else {
-            self.submit(&mut state, &group, 1);
-        }
-    }
-
-    /// Answers what was executed before, as soon as this replica cannot forget it: nobody proposes it again.
-    fn answer_executed(&self, ticket: Ticket, answer: Bytes) {
-        if self.wal.is_durable() {
-            ticket.answer(|out| out.put_slice(&answer));
-            return;
-        }
-        let wal = Rc::clone(&self.wal);
-        self.env.spawn(async move {
-            wal.flushed("executed command").await;
-            ticket.answer(|out| out.put_slice(&answer));
-        });
     }
 
     /// Sends what the clients asked in one go to both pilots.
@@ -273,7 +224,7 @@ impl Copilot {
         }
     }
 
-    fn submit(&self, state: &mut State, group: &Bytes, commands: u32) {
+    pub(super) fn submit(&self, state: &mut State, group: &Bytes, commands: u32) {
         let mut told: Option<ReplicaId> = None;
         for role in Role::BOTH {
             let pilot = state.core.standing(role).current.pilot;
@@ -298,7 +249,7 @@ impl Copilot {
         }
     }
 
-    fn enqueue(&self, state: &mut State, role: Role, groups: &[u8], commands: usize) {
+    pub(super) fn enqueue(&self, state: &mut State, role: Role, groups: &[u8], commands: usize) {
         if let Some(pilot) = &mut state.pilots[role] {
             let was_empty = pilot.queue.is_empty();
             pilot.queue.extend(groups, commands);
