@@ -1,5 +1,7 @@
 //! Files, as protocol code sees them: every operation is an event.
 
+pub mod frame;
+
 use std::io;
 use std::rc::Rc;
 

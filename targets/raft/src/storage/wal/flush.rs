@@ -107,8 +107,8 @@ impl Wal {
     fn seal(self: &Rc<Self>, Flushing { segment, position }: Flushing) {
         let place = aligned(position.end);
         let head = Head {
-            place,
-            previous: position.previous,
+            place: place.0,
+            previous: position.previous.0,
             content: Content::Seal,
         };
         let wal = Rc::clone(self);

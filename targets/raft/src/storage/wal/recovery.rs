@@ -4,8 +4,9 @@ use std::io;
 
 use bytes::Bytes;
 use depfast::Disk;
+use depfast::disk::frame::find;
 
-use super::frame::{self, Content, HEAD, Head, aligned, read_records};
+use super::frame::{Content, HEAD, Head, aligned, read_records};
 use super::segment::{FIRST, Header, Lsn, name, number, read_header};
 use crate::storage::damage::What;
 use crate::storage::{LogStart, Recovered};
@@ -143,7 +144,7 @@ impl Scan {
         }
         let rest = place.plus(HEAD);
         let after = bytes.get(offset(rest)..).unwrap_or_default();
-        match frame::find(after, salt, rest) {
+        match find(after, salt, rest.0) {
             Some(_proof) => Err(changed(place)),
             None => Ok(()),
         }
@@ -152,10 +153,10 @@ impl Scan {
     /// Takes the frame at `place`, and says where the next one should be; `None` if there is none, or it is torn.
     fn frame(&mut self, place: Lsn, salt: u64, bytes: &Bytes) -> Result<Option<Lsn>, What> {
         let rest = bytes.get(offset(place)..).unwrap_or_default();
-        let Some(head) = Head::decode(rest, salt, place) else {
+        let Some(head) = Head::decode(rest, salt, place.0) else {
             return Ok(None);
         };
-        if self.last.is_some_and(|last| last != head.previous) {
+        if self.last.is_some_and(|last| last.0 != head.previous) {
             return Err(self.broken());
         }
         let Content::Records { length, digest } = head.content else {
