@@ -29,3 +29,4 @@ pub use core::ReplicaId;
 pub use mutation::Mutation;
 pub use replica::Copilot;
 pub use server::{ServeError, run, serve};
+pub use wal::{Damage, What};

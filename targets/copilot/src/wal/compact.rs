@@ -9,11 +9,11 @@ use std::io;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use depfast::disk::Flush;
 use depfast::{Disk, Env, ValueEvent};
 
-use super::frame::{self, Piece};
-use super::{Current, Lsn, NAME, Wal};
+use super::file::LogFile;
+use super::piece::{self, Piece};
+use super::{Lsn, NAME, Wal};
 use crate::core::Record;
 
 const UNFINISHED: &str = "copilot.log.unfinished";
@@ -38,7 +38,7 @@ pub(super) struct Compaction {
     /// The changes since the moment whose state is being written, and what the log's end was then.
     since: RefCell<Option<(Lsn, BytesMut)>>,
     /// The file that has its state.
-    written: RefCell<Option<Current>>,
+    written: RefCell<Option<Rc<LogFile>>>,
     /// The state came to be without records here: only a new file can make it durable, and what follows.
     gap: Cell<Option<Lsn>>,
     done: Cell<u64>,
@@ -57,9 +57,9 @@ impl Compaction {
         }
     }
 
-    pub(super) fn note(&self, frames: &[u8]) {
+    pub(super) fn note(&self, pieces: &[u8]) {
         if let Some((_, since)) = &mut *self.since.borrow_mut() {
-            since.extend_from_slice(frames);
+            since.extend_from_slice(pieces);
         }
     }
 
@@ -111,8 +111,8 @@ impl Wal {
             .since
             .replace(Some((self.end.get(), BytesMut::new())));
         match self.write_state(state).await {
-            Ok(current) => {
-                compaction.written.replace(Some(current));
+            Ok(file) => {
+                compaction.written.replace(Some(Rc::new(file)));
                 self.appended.set(());
                 let switched = |_: &Lsn| !compaction.is_written();
                 self.durable.wait("new log", switched).await;
@@ -132,49 +132,43 @@ impl Wal {
         self.compaction.done.get()
     }
 
-    async fn write_state(&self, state: State) -> io::Result<Current> {
-        remove_unfinished(&self.disk).await?;
-        let file = Rc::new(self.disk.open(UNFINISHED).wait("begin log").await?);
+    async fn write_state(&self, state: State) -> io::Result<LogFile> {
+        let file = begin(&self.env, &self.disk, self.compaction.log_bytes).await?;
         let changes = state.records.into_iter().map(Piece::Change);
         let mut pieces = std::iter::once(Piece::Head(state.head))
             .chain(state.store.map(Piece::Store))
             .chain(changes)
             .peekable();
-        let mut place = 0;
         while pieces.peek().is_some() {
             let mut bytes = BytesMut::new();
             while bytes.len() < FLUSHED_AT_ONCE
                 && let Some(piece) = pieces.next()
             {
-                frame::put(&piece, &mut bytes);
+                piece::put(&piece, &mut bytes);
             }
-            let length = bytes.len() as u64;
-            file.write(place, vec![bytes.freeze()], Flush::Data)
-                .wait("write state")
-                .await?;
-            place += length;
+            file.append(bytes.freeze()).await?;
         }
-        Ok(Current { file, place })
+        Ok(file)
     }
 
     /// Goes on with the new file.
     pub(super) async fn switch(&self) -> io::Result<()> {
         let compaction = &self.compaction;
-        let Some(Current { file, place }) = compaction.written.borrow().clone() else {
+        let Some(file) = compaction.written.borrow().clone() else {
             return Ok(());
         };
         let Some((moment, since)) = compaction.since.take() else {
             return Ok(());
         };
         self.queue.borrow_mut().clear();
-        let (end, length) = (self.end.get(), since.len() as u64);
-        file.write(place, vec![since.freeze()], Flush::Data)
-            .wait("last of the new log")
-            .await?;
-        self.disk.rename(UNFINISHED, NAME).wait("new log").await?;
-        let place = place + length;
-        self.current.replace(Some(Current { file, place }));
-        compaction.begun_with.set(place);
+        let end = self.end.get();
+        if !since.is_empty() {
+            file.append(since.freeze()).await?;
+        }
+        file.append(Bytes::new()).await?;
+        give_name(&self.disk).await?;
+        compaction.begun_with.set(file.end());
+        self.current.replace(Some(file));
         if compaction.gap.get().is_some_and(|gap| gap <= moment) {
             compaction.gap.set(None);
         }
@@ -185,6 +179,13 @@ impl Wal {
     }
 }
 
-pub(super) async fn remove_unfinished(disk: &Disk) -> io::Result<()> {
-    disk.remove(UNFINISHED).wait("remove log").await
+/// Begins a file that is to take the log's place.
+pub(super) async fn begin(env: &Env, disk: &Disk, log_bytes: u64) -> io::Result<LogFile> {
+    disk.remove(UNFINISHED).wait("remove log").await?;
+    LogFile::begin(env, disk, UNFINISHED, log_bytes).await
+}
+
+/// Gives it its name.
+pub(super) async fn give_name(disk: &Disk) -> io::Result<()> {
+    disk.rename(UNFINISHED, NAME).wait("new log").await
 }

@@ -2,22 +2,29 @@
 //! that the changes so far have led to.
 
 mod compact;
-mod frame;
+mod damage;
+mod file;
+mod piece;
+mod proof;
 mod recovery;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
-use bytes::BytesMut;
-use depfast::disk::Flush;
-use depfast::{Disk, Env, File, ValueEvent};
+use bytes::{Bytes, BytesMut};
+use depfast::{Disk, Env, ValueEvent};
 
 use crate::config::Durability;
 use crate::core::Record;
 use compact::Compaction;
 pub(crate) use compact::State;
-use frame::Piece;
+pub use damage::{Damage, What};
+use file::LogFile;
+use piece::Piece;
+use recovery::Found;
 pub(crate) use recovery::Recovered;
 
 const NAME: &str = "copilot.log";
@@ -29,27 +36,26 @@ pub(crate) struct Lsn(u64);
 /// The log file of one replica. What is appended while a flush is under way leaves with the next one, in one write.
 pub(crate) struct Wal {
     /// Absent if nothing is to be kept.
-    current: RefCell<Option<Current>>,
+    current: RefCell<Option<Rc<LogFile>>>,
+    env: Env,
     disk: Disk,
     queue: RefCell<BytesMut>,
     end: Cell<Lsn>,
     durable: ValueEvent<Lsn>,
     appended: ValueEvent<()>,
+    /// Whether the last frame needs a proof.
+    proof: Cell<bool>,
     failure: ValueEvent<Option<Rc<io::Error>>>,
     compaction: Compaction,
 }
 
-/// The file that is written to.
-#[derive(Clone)]
-struct Current {
-    file: Rc<File>,
-    /// Where the next write goes.
-    place: u64,
-}
-
 impl Wal {
-    /// Opens the log file and reads what it says, up to a torn end, which is cut off. It is worth replacing when what
-    /// follows its state is longer than that, and than `log_bytes`.
+    /// Opens the log file and reads what it says, up to a torn end. It is worth replacing when what follows its state is
+    /// longer than that, and than `log_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// The disk fails, or the file is damaged: then the error holds a [`Damage`].
     pub(crate) async fn open(
         env: &Env,
         durability: Durability,
@@ -59,30 +65,43 @@ impl Wal {
         let mut current = None;
         let disk = env.disk();
         if durability == Durability::Fsync {
-            let file = disk.open(NAME).wait("open log").await?;
-            compact::remove_unfinished(&disk).await?;
-            let (found, lengths) = recovery::read(&file).await?;
-            recovered = found;
-            begun_with = lengths.state;
-            let place = lengths.sound;
-            if place < file.length_when_opened() {
-                file.truncate(place).wait("cut log").await?;
-            }
-            let file = Rc::new(file);
-            current = Some(Current { file, place });
+            let file = match recovery::read(&disk).await? {
+                Some(Found {
+                    recovered: found,
+                    file,
+                    state_end,
+                    is_proven,
+                }) => {
+                    (recovered, begun_with) = (found, state_end);
+                    if !is_proven {
+                        file.append(Bytes::new()).await?;
+                    }
+                    file
+                }
+                None => {
+                    let file = compact::begin(env, &disk, log_bytes).await?;
+                    compact::give_name(&disk).await?;
+                    file
+                }
+            };
+            current = Some(Rc::new(file));
         }
         let wal = Rc::new(Self {
             current: RefCell::new(current),
+            env: env.clone(),
             disk,
             queue: RefCell::default(),
             end: Cell::default(),
             durable: ValueEvent::new(env, Lsn::default()),
             appended: ValueEvent::new(env, ()),
+            proof: Cell::default(),
             failure: ValueEvent::new(env, None),
             compaction: Compaction::new(env, log_bytes, begun_with),
         });
         let flushing = Rc::clone(&wal);
         env.spawn(async move { flushing.flush_forever().await });
+        let proving = Rc::clone(&wal);
+        env.spawn(async move { proving.prove_forever().await });
         Ok((wal, recovered))
     }
 
@@ -99,7 +118,7 @@ impl Wal {
         let mut queue = self.queue.borrow_mut();
         let before = queue.len();
         for record in records {
-            frame::put(&Piece::Change(record.clone()), &mut queue);
+            piece::put(&Piece::Change(record.clone()), &mut queue);
         }
         self.compaction.note(&queue[before..]);
         self.end
@@ -141,7 +160,9 @@ impl Wal {
         loop {
             self.appended
                 .wait("log records", |()| {
-                    !self.queue.borrow().is_empty() || self.compaction.is_written()
+                    !self.queue.borrow().is_empty()
+                        || self.compaction.is_written()
+                        || self.proof.get()
                 })
                 .await;
             let flushed = if self.compaction.is_written() {
@@ -157,18 +178,15 @@ impl Wal {
     }
 
     async fn flush(&self) -> io::Result<()> {
-        let Some(Current { file, place }) = self.current.borrow().clone() else {
+        let Some(file) = self.current.borrow().clone() else {
             return Ok(());
         };
+        self.proof.set(false);
         let bytes = self.queue.borrow_mut().split().freeze();
-        let (end, length) = (self.end.get(), bytes.len() as u64);
-        file.write(place, vec![bytes], Flush::Data)
-            .wait("log flush")
-            .await?;
-        let place = place + length;
-        self.current.replace(Some(Current { file, place }));
+        let end = self.end.get();
+        file.append(bytes).await?;
         self.became_durable(end);
-        self.compaction.consider(place);
+        self.compaction.consider(file.end());
         Ok(())
     }
 

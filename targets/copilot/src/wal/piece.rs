@@ -1,13 +1,13 @@
-//! What a log file consists of: frames, each `length u32 | checksum u32 | bytes`.
+//! What the frames of a log file consist of: pieces, each `length u32 | bytes`.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::core::Record;
 use crate::wire::Wire;
 
-const PREFIX: usize = 8;
+const PREFIX: usize = 4;
 
-/// What a frame holds.
+/// A part of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// A change.
@@ -46,33 +46,23 @@ impl Wire for Piece {
     }
 }
 
-/// Appends a frame.
+/// Appends a piece.
 pub(super) fn put(piece: &Piece, out: &mut BytesMut) {
     let start = out.len();
     out.put_bytes(0, PREFIX);
     piece.put(out);
     let body = start + PREFIX;
     let length = u32::try_from(out.len() - body).expect("pieces are far below 4 GiB");
-    let checksum = crc32fast::hash(&out[body..]);
-    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    out[start + 4..body].copy_from_slice(&checksum.to_le_bytes());
+    out[start..body].copy_from_slice(&length.to_le_bytes());
 }
 
-/// Takes a frame off the front, if it is whole and sound.
+/// Takes a piece off the front; `None` if there is none that this version can read.
 pub(super) fn take(bytes: &mut Bytes) -> Option<Piece> {
-    let mut rest = bytes.clone();
-    let length = rest.try_get_u32_le().ok()? as usize;
-    let checksum = rest.try_get_u32_le().ok()?;
-    if length > rest.len() {
+    let length = bytes.try_get_u32_le().ok()? as usize;
+    if length > bytes.len() {
         return None;
     }
-    let body = rest.split_to(length);
-    if crc32fast::hash(&body) != checksum {
-        return None;
-    }
-    let piece = Piece::decode(body)?;
-    *bytes = rest;
-    Some(piece)
+    Piece::decode(bytes.split_to(length))
 }
 
 #[cfg(test)]
@@ -84,7 +74,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frames_survive_and_torn_ones_are_not_read(store: Vec<u8>, number: u64, cut: prop::sample::Index) {
+        fn pieces_survive_and_halves_are_not_read(store: Vec<u8>, number: u64, cut: prop::sample::Index) {
             let pieces = [
                 Piece::Head(Bytes::from_static(b"head")),
                 Piece::Store(store.into()),

@@ -179,7 +179,11 @@ impl Cluster {
             ..Config::new(id, members, PathBuf::new())
         };
         match self.memory {
-            Memory::Long => config,
+            // Files grow by little at a time then.
+            Memory::Long => Config {
+                log_bytes: 4 << 20,
+                ..config
+            },
             Memory::Short => Config {
                 log_entries: 20,
                 log_bytes: 4 << 10,
