@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use crate::env::Env;
 use crate::event::{Completion, DiskEvent};
-use crate::trace::Trace;
 
 pub(crate) type Done<T> = Box<dyn FnOnce(io::Result<T>)>;
 
@@ -75,12 +75,12 @@ pub enum Flush {
 #[derive(Clone)]
 pub struct Disk {
     backend: Rc<dyn DiskBackend>,
-    trace: Rc<Trace>,
+    env: Env,
 }
 
 impl Disk {
-    pub(crate) const fn new(backend: Rc<dyn DiskBackend>, trace: Rc<Trace>) -> Self {
-        Self { backend, trace }
+    pub(crate) const fn new(backend: Rc<dyn DiskBackend>, env: Env) -> Self {
+        Self { backend, env }
     }
 
     /// Opens `name` for reading and writing; a new file is durable before the event is triggered.
@@ -95,11 +95,11 @@ impl Disk {
     }
 
     fn open_or(&self, missing: Missing, name: &str) -> DiskEvent<File> {
-        let trace = Rc::clone(&self.trace);
+        let env = self.env.clone();
         let (done, event) = self.event(move |(backend, length)| File {
             backend,
             length,
-            trace,
+            env,
         });
         self.backend.open(name.to_owned(), missing, done);
         event
@@ -141,8 +141,8 @@ impl Disk {
         let completion = Completion::default();
         let finished = completion.clone();
         let done = move |result: io::Result<R>| finished.complete(result.map(map));
-        let trace = Rc::clone(&self.trace);
-        (Box::new(done), DiskEvent { completion, trace })
+        let env = self.env.clone();
+        (Box::new(done), DiskEvent { completion, env })
     }
 }
 
@@ -150,7 +150,7 @@ impl Disk {
 pub struct File {
     backend: Rc<dyn FileBackend>,
     length: u64,
-    trace: Rc<Trace>,
+    env: Env,
 }
 
 impl File {
@@ -202,7 +202,7 @@ impl File {
         );
         DiskEvent {
             completion,
-            trace: Rc::clone(&self.trace),
+            env: self.env.clone(),
         }
     }
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use crate::detect::{Alerts, CpuTimes};
 use crate::disk::{Disk, DiskBackend};
-use crate::event::{Releases, TimeoutEvent};
+use crate::event::{DefaultTimeout, Releases, TimeoutEvent};
 use crate::id::NodeId;
 use crate::rng::Rng;
 use crate::rpc::Endpoint;
@@ -93,6 +93,7 @@ struct Inner {
     trace: Rc<Trace>,
     alerts: OnceCell<Rc<Alerts>>,
     releases: Releases,
+    default_timeout: DefaultTimeout,
 }
 
 impl Env {
@@ -103,6 +104,7 @@ impl Env {
             backend,
             alerts: OnceCell::new(),
             releases: Releases::default(),
+            default_timeout: DefaultTimeout::default(),
         }))
     }
 
@@ -169,7 +171,7 @@ impl Env {
 
     /// The node's data directory.
     pub fn disk(&self) -> Disk {
-        Disk::new(self.0.backend.disk(), self.trace())
+        Disk::new(self.0.backend.disk(), self.clone())
     }
 
     /// Listens for clients at `address`, `host:port`.
@@ -193,6 +195,10 @@ impl Env {
 
     pub(crate) fn releases(&self) -> &Releases {
         &self.0.releases
+    }
+
+    pub(crate) fn default_timeout(&self) -> &DefaultTimeout {
+        &self.0.default_timeout
     }
 
     pub(crate) fn begin_wait(&self, label: &'static str, on: WaitsOn) -> Waiting {

@@ -122,6 +122,8 @@ impl Raft {
         };
         let request = request.encode();
         let group: Group = Rc::clone(state.membership.group());
+        // Whom a request has not left for by then need not be asked any more.
+        votes.drop_unsent();
         for peer in group.keys().copied().filter(|id| *id != self.me) {
             let this = Rc::clone(self);
             let call = self.rpc.call(peer, VOTE, vec![request.clone()]);

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | [`CpuDetector`] | the worker thread gets less CPU than it wants | first mechanism |
 //! | [`WaitDetector`] | waits that take far longer than they did, or than they may | second mechanism |
-//! | [`StallDetector`] | a coroutine that is suspended for too long, by name | the debugging timeout |
+//! | [`StallDetector`] | a coroutine that is suspended for too long, by name | second mechanism |
 //! | any [`Detector`], also a closure | what its author likes | third mechanism |
 //!
 //! ```

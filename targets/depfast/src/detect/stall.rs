@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{Detector, Finding, Observation};
-use crate::trace::{OpenWait, WaitsOn};
+use crate::trace::{OpenWait, Trace, WaitsOn};
 
-/// Names each wait that has been going on for longer than a limit, once: a default timeout for everything, for debugging.
+/// Names each wait that has been going on for longer than a limit, once, and lets it go on;
+/// [`Env::set_default_timeout`](crate::Env::set_default_timeout) ends it.
 ///
 /// Waits for the clock are left out, for they are meant to last, and so is whatever `watched` says no to.
 pub struct StallDetector {
@@ -42,14 +43,30 @@ impl Detector for StallDetector {
         stalled.retain(|wait| wait.serial > self.reported && overdue(wait));
         self.reported = (stalled.iter().map(|wait| wait.serial).max()).unwrap_or(self.reported);
         stalled.retain(|wait| wait.on != WaitsOn::Time && (self.watched)(wait));
-        let finding = |wait: OpenWait| Finding {
-            label: match seen.trace.node() {
-                Some(node) => format!("{node}: {} ({})", wait.label, wait.on),
-                None => format!("{} ({})", wait.label, wait.on),
-            },
-            measured: (seen.now - wait.since).as_secs_f64(),
-            threshold: self.limit.as_secs_f64(),
+        let finding = |wait: OpenWait| {
+            let (on, lasts) = (wait.on.to_string(), seen.now - wait.since);
+            Finding::stall(seen.trace, wait.label, &on, lasts, self.limit)
         };
         stalled.into_iter().map(finding).collect()
+    }
+}
+
+impl Finding {
+    /// Names the point of the code at which a coroutine is stuck.
+    pub(crate) fn stall(
+        trace: &Trace,
+        label: &str,
+        on: &str,
+        lasts: Duration,
+        limit: Duration,
+    ) -> Self {
+        Self {
+            label: match trace.node() {
+                Some(node) => format!("{node}: {label} ({on})"),
+                None => format!("{label} ({on})"),
+            },
+            measured: lasts.as_secs_f64(),
+            threshold: limit.as_secs_f64(),
+        }
     }
 }

@@ -236,7 +236,14 @@ pub(super) async fn wait(env: &Env, label: &'static str, event: &dyn Event) -> O
     if event.decided().is_none() {
         let (trace, dependencies) = (env.trace(), event.dependencies());
         let _waiting = trace.begin_all(label, &dependencies);
-        event.decision().await;
+        let on = || {
+            let on: Vec<_> = dependencies.iter().map(|it| it.on.to_string()).collect();
+            on.join(", ")
+        };
+        let decided = env.within_default(label, on, event.decision()).await;
+        if decided.is_none() {
+            return Outcome::Timeout;
+        }
     }
     event.decided().expect("it was waited for")
 }

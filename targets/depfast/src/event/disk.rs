@@ -3,18 +3,18 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::Poll;
 
 use super::completion::Completion;
 use super::{Event, Outcome};
-use crate::trace::{Dependency, Trace, WaitsOn};
+use crate::env::Env;
+use crate::trace::{Dependency, WaitsOn};
 
 /// A file operation that an I/O thread carries out.
 #[must_use = "the result of a file operation says whether it happened"]
 pub struct DiskEvent<T> {
     pub(crate) completion: Completion<io::Result<T>>,
-    pub(crate) trace: Rc<Trace>,
+    pub(crate) env: Env,
 }
 
 impl<T> DiskEvent<T> {
@@ -25,14 +25,19 @@ impl<T> DiskEvent<T> {
     /// Passes on the error of the operation.
     pub async fn wait(self, label: &'static str) -> io::Result<T> {
         let mut waiting = None;
-        poll_fn(|cx| match self.completion.poll_take(cx) {
+        let result = poll_fn(|cx| match self.completion.poll_take(cx) {
             Poll::Ready(result) => Poll::Ready(result),
             Poll::Pending => {
-                waiting.get_or_insert_with(|| self.trace.begin(label, WaitsOn::Disk));
+                waiting.get_or_insert_with(|| self.env.begin_wait(label, WaitsOn::Disk));
                 Poll::Pending
             }
+        });
+        let on = || WaitsOn::Disk.to_string();
+        let result = self.env.within_default(label, on, result).await;
+        result.unwrap_or_else(|| {
+            let stalled = format!("{label}: the default timeout was reached");
+            Err(io::Error::new(io::ErrorKind::TimedOut, stalled))
         })
-        .await
     }
 }
 

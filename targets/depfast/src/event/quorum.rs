@@ -204,12 +204,16 @@ impl QuorumEvent {
         }
     }
 
-    /// Suspends the coroutine until the quorum is decided.
+    /// Suspends the coroutine until the quorum is decided, or the [default timeout](Env::set_default_timeout) is reached.
     pub async fn wait(&self, label: &'static str) -> Outcome {
         if self.decided().is_none() {
             let waiting = self.0.env.begin_wait(label, self.waits_on());
-            self.reach().await;
+            let on = || self.waits_on().to_string();
+            let reached = self.0.env.within_default(label, on, self.reach()).await;
             waiting.met(self.0.members.borrow().iter().map(|(member, _)| *member));
+            if reached.is_none() {
+                return Outcome::Timeout;
+            }
         }
         self.decided().expect("it was waited for")
     }

@@ -2,16 +2,16 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
 
 use super::completion::Completion;
 use super::{Event, Outcome};
+use crate::env::Env;
 use crate::id::NodeId;
 use crate::rpc::{Call, RpcError};
-use crate::trace::{Dependency, Trace, WaitsOn};
+use crate::trace::{Dependency, WaitsOn};
 
 /// The answer of one peer, or why there will be none.
 pub type RpcResult = Result<Bytes, RpcError>;
@@ -24,7 +24,7 @@ pub type RpcResult = Result<Bytes, RpcError>;
 pub struct RpcEvent {
     pub(crate) peer: NodeId,
     pub(crate) completion: Completion<RpcResult>,
-    pub(crate) trace: Rc<Trace>,
+    pub(crate) env: Env,
     /// What can still be done about it; nothing if it failed at once.
     pub(crate) call: Option<Call>,
 }
@@ -58,15 +58,16 @@ impl RpcEvent {
     ///
     /// Says why the peer will not answer this call.
     pub async fn wait(self, label: &'static str) -> RpcResult {
-        let mut waiting = None;
-        poll_fn(|cx| match self.completion.poll_take(cx) {
+        let (mut waiting, on) = (None, WaitsOn::Peer(self.peer));
+        let answer = poll_fn(|cx| match self.completion.poll_take(cx) {
             Poll::Ready(result) => Poll::Ready(result),
             Poll::Pending => {
-                waiting.get_or_insert_with(|| self.trace.begin(label, WaitsOn::Peer(self.peer)));
+                waiting.get_or_insert_with(|| self.env.begin_wait(label, on));
                 Poll::Pending
             }
-        })
-        .await
+        });
+        let answer = self.env.within_default(label, || on.to_string(), answer);
+        answer.await.unwrap_or(Err(RpcError::TimedOut))
     }
 }
 

@@ -17,6 +17,8 @@ pub enum RpcError {
     NotNeeded,
     /// It was still unanswered a while after the quorum that it was for was decided, so it was given up.
     Released,
+    /// The coroutine has waited for it as long as [`set_default_timeout`](crate::Env::set_default_timeout) allows.
+    TimedOut,
 }
 
 impl fmt::Display for RpcError {
@@ -27,6 +29,7 @@ impl fmt::Display for RpcError {
             Self::Superseded => "the peer left too many calls unanswered",
             Self::NotNeeded => "the quorum was decided before the call left",
             Self::Released => "the call was given up after its quorum was decided",
+            Self::TimedOut => "the default timeout was reached",
         })
     }
 }

@@ -121,7 +121,7 @@ impl Rpc {
         RpcEvent {
             peer: to,
             completion,
-            trace: self.0.env.trace(),
+            env: self.0.env.clone(),
             call: id.map(|id| Call { rpc, peer: to, id }),
         }
     }
