@@ -6,6 +6,7 @@ pgrep -x depbench | while read -r pid; do
 done
 find /sys/fs/cgroup -maxdepth 4 -type d -name 'depbench*' 2>/dev/null | sed 's/^/cgroup /'
 losetup --list --noheadings --output NAME,BACK-FILE 2>/dev/null | grep depbench | sed 's/^/loop /'
+grep -h depbench /sys/block/dm-*/dm/name 2>/dev/null | sed 's/^/device /'
 awk '$1 ~ /^\/dev\/loop/ { print "swap " $1 }' /proc/swaps
 ip -o link 2>/dev/null | grep -oE '\bdb-[^:@ ]*' | sed 's/^/link /'
 ip netns list 2>/dev/null | sed 's/^/netns /'

@@ -92,7 +92,7 @@ pub fn candidates(kind: &FaultType, facts: &Facts, wiring: Wiring) -> Vec<Candid
         FaultType::MemoryContention(_) => memory::contention(),
         FaultType::DiskThroughput(_) | FaultType::DiskIops(_) => disk::limit(facts),
         FaultType::DiskContention(_) => disk::contention(facts),
-        FaultType::DiskLatency(_) => disk::latency(facts),
+        FaultType::DiskLatency(latency) => disk::latency(latency, facts),
         FaultType::NetDelay(delay) => impaired(Impairment::Delay(delay.clone())),
         FaultType::NetLoss(loss) => impaired(Impairment::Loss(loss.clone())),
         FaultType::NetReorder(reorder) => impaired(Impairment::Reorder(reorder.clone())),

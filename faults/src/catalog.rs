@@ -10,7 +10,7 @@ use vocab::units::{ByteRate, Bytes, Share, Span, Weight};
 use crate::available::{Availability, Backend, Candidate, available, candidates};
 use crate::site::{Site, Wiring};
 use crate::spec::{
-    CpuContention, CpuQuota, DelayedOperations, DiskContention, DiskIops, DiskLatency,
+    CpuContention, CpuQuota, DelayedBy, DelayedOperations, DiskContention, DiskIops, DiskLatency,
     DiskThroughput, Distribution, FaultType, MemoryContention, MemoryLimit, NetCorrupt, NetDelay,
     NetDuplicate, NetLoss, NetPartition, NetRate, NetReorder, Order, ProcessKill, ProcessPause,
     Swap,
@@ -98,6 +98,7 @@ pub(crate) fn typical() -> Vec<FaultType> {
         FaultType::DiskLatency(DiskLatency {
             delay: Span::millis(50),
             on: DelayedOperations::Fsync,
+            by: DelayedBy::Auto,
         }),
         FaultType::NetDelay(NetDelay {
             delay: Span::millis(40),
@@ -173,7 +174,7 @@ fn listed(kind: &FaultType) -> Listed {
         FaultType::DiskLatency(_) => (
             "the server's operations on its disk take longer",
             parameters::<DiskLatency>(),
-            &[Backend::LatencyLayer],
+            &[Backend::DmDelay, Backend::LatencyLayer],
         ),
         FaultType::NetDelay(_) => (
             "every packet the node sends leaves late",

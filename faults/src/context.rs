@@ -11,7 +11,7 @@ use node::links::LinkName;
 use crate::error::FaultError;
 use crate::flow::Flow;
 use crate::keeper::Keeper;
-use crate::layer::LatencyLayer;
+use crate::latency::Latency;
 use crate::process::HelperProgram;
 use crate::servers::Servers;
 use crate::site::Wiring;
@@ -31,8 +31,8 @@ pub struct FaultContext {
     pub disk: Option<PathBuf>,
     /// The device of that disk, where it is not to be found out from the directory.
     pub device: Option<PathBuf>,
-    /// The layer over the servers' data; `None` when there is none.
-    pub latency: Option<LatencyLayer>,
+    /// What delays the operations on the servers' data; `None` when there is nothing.
+    pub latency: Option<Latency>,
     /// The link that a network fault is about; `None` when there is none.
     pub link: Option<FaultLink>,
     /// Which packets of that link.

@@ -1,4 +1,5 @@
 use node::cgroup::CgroupError;
+use node::devmapper::DelayError;
 use node::journal::JournalError;
 use node::links::LinkError;
 use node::loopdisk::LoopDiskError;
@@ -60,6 +61,9 @@ pub enum FaultError {
     /// A disk of our own.
     #[error(transparent)]
     Disk(#[from] LoopDiskError),
+    /// A device that delays.
+    #[error(transparent)]
+    Delay(#[from] DelayError),
     /// A program of the system.
     #[error(transparent)]
     Tool(#[from] ToolError),

@@ -2,6 +2,7 @@ use crate::available::{Availability, Backend, available};
 use crate::carrier::{Carrier, carrier};
 use crate::context::FaultContext;
 use crate::error::FaultError;
+use crate::latency::Latency;
 use crate::reading::Reading;
 use crate::spec::FaultType;
 
@@ -55,6 +56,11 @@ impl Fault {
                 backend: Backend::CgroupQuota,
                 ..
             } if context.cgroup.is_none() => Backend::DutyCycle,
+            // What a run has for this fault is decided for all of its faults at once.
+            Availability::Yes {
+                backend: backend @ (Backend::DmDelay | Backend::LatencyLayer),
+                ..
+            } => context.latency.as_ref().map_or(backend, Latency::backend),
             Availability::Yes { backend, .. } => backend,
             Availability::No { reason, .. } => {
                 let fault = kind.name();

@@ -6,7 +6,7 @@
 //! - [`Fault`]: one fault on one node: probe, inject, probe, clear, probe;
 //! - [`effect()`], [`residue`]: what the probes prove;
 //! - [`list`], [`check_table`]: what `depbench list` and `depbench check` show;
-//! - [`LatencyLayer`]: what `disk.latency` needs from the start;
+//! - [`Latency`]: what `disk.latency` needs from the start;
 //! - [`helpers`]: the programs behind faults that need one;
 //! - [`presets`]: the faults of the papers.
 
@@ -22,6 +22,7 @@ mod flow;
 pub mod helpers;
 mod impairment;
 mod keeper;
+mod latency;
 mod layer;
 mod nfqueue;
 pub mod presets;
@@ -43,6 +44,7 @@ pub use fault::{Fault, Injected};
 pub use flow::{Connection, Flow, Peers};
 pub use impairment::Impairment;
 pub use keeper::{Keeper, KeepsServers};
+pub use latency::{Latency, LatencyDevice, LatencyWish};
 pub use layer::LatencyLayer;
 pub use process::HelperProgram;
 pub use reading::{Probe, Reading};

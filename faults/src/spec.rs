@@ -19,7 +19,7 @@ use vocab::units::Span;
 
 pub use count::Count;
 pub use disk::{
-    DelayedOperations, DiskContention, DiskIops, DiskLatency, DiskThroughput, WriteSync,
+    DelayedBy, DelayedOperations, DiskContention, DiskIops, DiskLatency, DiskThroughput, WriteSync,
 };
 pub use kill::{KillSignal, ProcessKill};
 pub use kind::{CpuContention, CpuQuota, FaultType, ProcessPause};

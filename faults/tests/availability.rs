@@ -7,6 +7,7 @@ use depbench_faults::{Availability, Backend, CheckRow, Site, Wiring, available, 
 use node::facts::{Answer, Facts};
 use node::tool::Program;
 use serde_json::json;
+use vocab::units::Span;
 
 /// This machine with other means.
 fn machine(cgroups: serde_json::Value, netem: Answer, nfqueue: Answer) -> Facts {
@@ -244,4 +245,38 @@ fn every_means_is_listed_with_what_it_lacks_and_the_first_without_is_taken() {
             }
         }
     }
+}
+
+#[test]
+fn the_kernel_delays_a_disk_where_its_timers_keep_the_delay() {
+    let facts = |dm_delay, tick| Facts {
+        dm_delay,
+        fuse: Answer::Yes,
+        tick: Span::millis(tick),
+        ..machine(v2(), Answer::Yes, Answer::Yes)
+    };
+    let by = |fault: &str, facts: &Facts| {
+        let kind = fault.parse().unwrap();
+        match available(&kind, facts, Wiring::Hub) {
+            Availability::Yes { backend, .. } => Ok(backend),
+            Availability::No { reason, .. } => Err(reason),
+        }
+    };
+    let fine = facts(Answer::Yes, 1);
+    let coarse = facts(Answer::Yes, 4);
+    assert_eq!(by("disk.latency=50ms", &fine), Ok(DmDelay));
+    assert_eq!(by("disk.latency=50ms", &coarse), Ok(LatencyLayer));
+    assert_eq!(by("disk.latency=1s", &fine), Ok(LatencyLayer));
+    assert_eq!(
+        by("disk.latency=delay=50ms,by=dm-delay", &coarse),
+        Ok(DmDelay)
+    );
+    assert_eq!(
+        by("disk.latency=delay=50ms,by=fuse", &fine),
+        Ok(LatencyLayer)
+    );
+    let without = facts(no("has the kernel the module dm-delay?"), 1);
+    assert_eq!(by("disk.latency=50ms", &without), Ok(LatencyLayer));
+    let refused = by("disk.latency=delay=50ms,by=dm-delay", &without).unwrap_err();
+    assert!(refused.contains("the module dm-delay"), "{refused}");
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use common::{
     Rig, has_cgroups, in_a_mount_namespace, is_root, kind, probe_until, shell, value, wait_for,
 };
-use depbench_faults::{Effect, Fault, FaultContext, LatencyLayer, Probe, effect, residue};
+use depbench_faults::{Effect, Fault, FaultContext, Latency, LatencyLayer, Probe, effect, residue};
 use node::facts::Facts;
 
 /// Says why a test is skipped where there is no FUSE.
@@ -42,7 +42,7 @@ fn layered(rig: &Rig) -> (LatencyLayer, PathBuf) {
 
 fn context(rig: &Rig, layer: &LatencyLayer) -> FaultContext {
     FaultContext {
-        latency: Some(layer.clone()),
+        latency: Some(Latency::Layer(layer.clone())),
         ..rig.context()
     }
 }

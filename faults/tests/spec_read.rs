@@ -44,6 +44,7 @@ fn every_type_is_read_and_written_back() {
         "disk.contention: {}",
         "disk.latency: {delay: 50ms}",
         "disk.latency: {delay: 5ms, on: all}",
+        "disk.latency: {delay: 5ms, by: dm-delay}",
         "disk.contention: {writers: 4, block: 64KiB, sync: fsync}",
         "net.delay: {delay: 40ms}",
         "net.delay: {delay: 400ms, jitter: 10ms}",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use faults::{Availability, available};
+use faults::{Availability, LatencyWish, available};
 use targets::TargetSpec;
 use tokio::time::timeout;
 
@@ -15,16 +15,9 @@ use crate::experiment::Cell;
 const VERSION_WITHIN: Duration = Duration::from_secs(10);
 
 /// What must lie over the servers' data from the start for these cells.
-pub fn layer_for<'a>(mut cells: impl Iterator<Item = &'a Cell>) -> Layer {
-    let needed = |cell: &Cell| {
-        cell.faults
-            .iter()
-            .any(|fault| fault.kind.needs_latency_layer())
-    };
-    match cells.any(needed) {
-        true => Layer::Latency,
-        false => Layer::None,
-    }
+pub fn layer_for<'a>(cells: impl Iterator<Item = &'a Cell>) -> Layer {
+    let faults = cells.flat_map(|cell| &cell.faults);
+    LatencyWish::of(faults.map(|fault| &fault.kind)).map_or(Layer::None, Layer::Latency)
 }
 
 /// What was found.

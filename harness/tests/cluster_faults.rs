@@ -11,7 +11,8 @@ use common::{Ground, needs_root, node as name, small, spawn};
 use depbench::agent::wire::{ExitCause, FaultOrder, Layer};
 use depbench::cluster::spec::{ClusterSpec, ModeSpec};
 use depbench::cluster::{Cluster, Node, Settings};
-use faults::{Availability, FaultType, Reading, Site, available, effect, residue};
+use faults::spec::DelayedBy;
+use faults::{Availability, FaultType, LatencyWish, Reading, Site, available, effect, residue};
 use results::ProbeMoment;
 use vocab::units::Span;
 
@@ -132,7 +133,11 @@ async fn the_disk_is_late_under_a_layer() {
         }
         let ground = Ground::new("layer");
         let settings = Settings {
-            layer: Layer::Latency,
+            layer: Layer::Latency(LatencyWish {
+                by: DelayedBy::Auto,
+                shortest: Span::millis(20),
+                longest: Span::millis(20),
+            }),
             ..ground.settings(Span::seconds(15))
         };
         let spec = ClusterSpec::Local(small(1, 1, mode));

@@ -56,7 +56,9 @@ fn every_example_of_a_fault_is_injected_and_cleared() {
     let kinds = possible();
     let lab = Lab::new("documented");
     // The layer that delays what is synced is there from the start where a fault of the file needs it.
-    let layered = kinds.iter().find(|kind| kind.needs_latency_layer());
+    let layered = kinds
+        .iter()
+        .find(|kind| matches!(kind, FaultType::DiskLatency(_)));
     let (phase, fault) = match layered {
         Some(kind) => {
             let kind = serde_json::to_string(kind).unwrap();

@@ -26,6 +26,8 @@ pub enum Backend {
     BlkioThrottle,
     /// A program that writes to the disk.
     DiskWriter,
+    /// The kernel's device `dm-delay` below the servers' data.
+    DmDelay,
     /// A file system of depbench's own over the servers' data.
     LatencyLayer,
     /// The kernel's own emulation on the node's link.
@@ -55,6 +57,7 @@ impl fmt::Display for Backend {
             Backend::IoMax => "cgroup v2 io.max",
             Backend::BlkioThrottle => "cgroup v1 blkio.throttle",
             Backend::DiskWriter => "program that writes to the disk",
+            Backend::DmDelay => "dm-delay below the servers' data",
             Backend::LatencyLayer => "file system layer (FUSE) over the servers' data",
             Backend::Netem => "netem",
             Backend::Tbf => "tbf",
@@ -81,6 +84,7 @@ impl Backend {
             Backend::IoMax => "root, cgroup v2 controller io, a disk",
             Backend::BlkioThrottle => "root, cgroup v1 controller blkio, a disk",
             Backend::DiskWriter => "room on the disk",
+            Backend::DmDelay => "root, a disk of the node's own, kernel module dm-delay",
             Backend::LatencyLayer => "FUSE",
             Backend::Netem => "a link of the node, tc, kernel module sch_netem",
             Backend::Tbf => "a link of the node, tc, kernel module sch_tbf",

@@ -4,7 +4,8 @@ use node::cgroup::{Controller, Mode};
 use node::facts::Facts;
 
 use super::{Backend, Candidate, lacks_controller};
-use crate::spec::{DiskContention, DiskThroughput, FaultType};
+use crate::latency::is_kept_well;
+use crate::spec::{DelayedBy, DiskContention, DiskLatency, DiskThroughput, FaultType};
 
 pub(super) fn limit(facts: &Facts) -> Vec<Candidate> {
     let obstacle = |version| {
@@ -33,10 +34,32 @@ pub(super) fn contention(facts: &Facts) -> Vec<Candidate> {
     }]
 }
 
-pub(super) fn latency(facts: &Facts) -> Vec<Candidate> {
-    let obstacle = facts.fuse.reason().map(str::to_owned);
-    let layer = Candidate::new(Backend::LatencyLayer, obstacle);
-    vec![layer.noted("the layer is there throughout the run: all trials pay for it alike")]
+pub(super) fn latency(latency: &DiskLatency, facts: &Facts) -> Vec<Candidate> {
+    let other = |by| {
+        let named = latency.by != DelayedBy::Auto && latency.by != by;
+        named.then(|| format!("the fault asks for {}", latency.by))
+    };
+    let missing = facts.dm_delay.reason().map(str::to_owned);
+    let too_coarse = || {
+        let well = latency.by == DelayedBy::DmDelay || is_kept_well(facts.tick, latency.delay);
+        (!well).then(|| {
+            format!(
+                "the kernel's timers, with a tick of {}, do not keep {} within 5%",
+                facts.tick, latency.delay
+            )
+        })
+    };
+    let device = other(DelayedBy::DmDelay).or(missing).or_else(too_coarse);
+    let layer = other(DelayedBy::Fuse).or_else(|| facts.fuse.reason().map(str::to_owned));
+    let noted = format!(
+        "delays are kept to {}, the tick of the kernel's timers",
+        facts.tick
+    );
+    vec![
+        Candidate::new(Backend::DmDelay, device).noted(&noted),
+        Candidate::new(Backend::LatencyLayer, layer)
+            .noted("the layer is there throughout the run: all trials pay for it alike"),
+    ]
 }
 
 pub(super) fn nearest_to_latency() -> Option<String> {

@@ -2,21 +2,22 @@ use super::Carrier;
 use super::synced_write::SyncedWrites;
 use crate::context::FaultContext;
 use crate::error::FaultError;
-use crate::layer::LatencyLayer;
+use crate::latency::Latency;
 use crate::reading::{Probe, Reading};
 use crate::servers::Servers;
-use crate::spec;
+use crate::spec::{self, DelayedBy};
 use vocab::units::Span;
 
 const FAULT: &str = "disk.latency";
 
-/// A layer over the servers' data that passes operations on late.
+/// What stands below or over the servers' data and passes operations on late.
 pub(super) struct DiskLatency {
     spec: spec::DiskLatency,
     servers: Servers,
-    layer: LatencyLayer,
+    latency: Latency,
     writes: SyncedWrites,
-    delayed: u64,
+    /// Operations counted at the last mark.
+    counted: u64,
     is_in: bool,
 }
 
@@ -27,16 +28,29 @@ impl DiskLatency {
     ) -> Result<Self, FaultError> {
         let servers = context.servers(FAULT);
         servers.check()?;
-        let layer = context.latency.clone().ok_or_else(|| FaultError::Unavailable {
+        let unavailable = |reason: String| FaultError::Unavailable {
             fault: FAULT,
-            reason: "the layer that delays operations must lie over the servers' data before they start: bring the cluster up for an experiment that has this fault".to_owned(),
+            reason,
+        };
+        let latency = context.latency.clone().ok_or_else(|| {
+            unavailable("what delays operations must lie over the servers' data before they start: bring the cluster up for an experiment that has this fault".to_owned())
         })?;
+        match (spec.by, &latency) {
+            (DelayedBy::DmDelay, Latency::Layer(_)) | (DelayedBy::Fuse, Latency::Device(_)) => {
+                return Err(unavailable(format!(
+                    "the servers' data has a {} instead of {}",
+                    latency.backend(),
+                    spec.by
+                )));
+            }
+            _ => {}
+        }
         Ok(DiskLatency {
+            writes: SyncedWrites::prepare(latency.dir(), context.cgroup.as_ref(), &context.helper)?,
+            counted: latency.counted(spec.on)?,
             spec: spec.clone(),
             servers,
-            writes: SyncedWrites::prepare(layer.dir(), context.cgroup.as_ref(), &context.helper)?,
-            delayed: layer.state()?.delayed,
-            layer,
+            latency,
             is_in: false,
         })
     }
@@ -46,22 +60,17 @@ impl Carrier for DiskLatency {
     fn inject(&mut self) -> Result<String, FaultError> {
         self.servers.check()?;
         self.is_in = true;
-        let state = self.layer.delay(self.spec.delay, self.spec.on)?;
-        Ok(format!(
-            "{} on {} takes {} longer, {} priority",
-            self.spec.on,
-            self.layer.dir().display(),
-            self.spec.delay,
-            state.priority
-        ))
+        let place = self.latency.delay(self.spec.delay, self.spec.on)?;
+        let spec::DiskLatency { delay, on, .. } = &self.spec;
+        Ok(format!("{on} on {place} takes {delay} longer"))
     }
 
     fn mark(&mut self) {
-        self.delayed = self.layer.state().map_or(0, |state| state.delayed);
+        self.counted = self.latency.counted(self.spec.on).unwrap_or_default();
     }
 
     fn probe(&mut self) -> Result<Vec<Reading>, FaultError> {
-        let delayed = self.layer.state()?.delayed.saturating_sub(self.delayed);
+        let delayed = self.latency.delayed_since(self.counted, self.spec.on)?;
         let mut readings = vec![
             self.servers.alive(),
             Probe::DelayedOperations.reading(delayed as f64),
@@ -71,9 +80,9 @@ impl Carrier for DiskLatency {
     }
 
     fn clear(&mut self) -> Result<(), FaultError> {
-        // The delay is the layer's own and ends with it: nothing of it could be left.
+        // Whoever removes the layer or the device takes the delay out first: nothing of it could be left.
         if std::mem::take(&mut self.is_in) {
-            self.layer.delay(Span::ZERO, self.spec.on)?;
+            self.latency.delay(Span::ZERO, self.spec.on)?;
         }
         Ok(())
     }

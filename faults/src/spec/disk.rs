@@ -59,6 +59,22 @@ pub struct DiskLatency {
     /// Which operations.
     #[serde(default)]
     pub on: DelayedOperations,
+    /// By which means.
+    #[serde(default)]
+    pub by: DelayedBy,
+}
+
+/// What delays operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DelayedBy {
+    /// The kernel's device where a node has it and its clock is fine enough, else the layer.
+    #[default]
+    Auto,
+    /// The kernel's device below the file system; needs a disk of the node's own.
+    DmDelay,
+    /// A layer over the servers' files.
+    Fuse,
 }
 
 /// Which operations on files are delayed.
@@ -130,9 +146,23 @@ impl fmt::Display for DelayedOperations {
     }
 }
 
+impl fmt::Display for DelayedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DelayedBy::Auto => "auto",
+            DelayedBy::DmDelay => "dm-delay",
+            DelayedBy::Fuse => "fuse",
+        })
+    }
+}
+
 impl fmt::Display for DiskLatency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {}", self.delay, self.on)
+        write!(f, "{} on {}", self.delay, self.on)?;
+        match self.by {
+            DelayedBy::Auto => Ok(()),
+            by => write!(f, " by {by}"),
+        }
     }
 }
 

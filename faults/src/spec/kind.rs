@@ -108,11 +108,6 @@ impl FaultType {
         self.name().starts_with("net.")
     }
 
-    /// Whether the servers' data must lie under a [`crate::LatencyLayer`] from the start.
-    pub fn needs_latency_layer(&self) -> bool {
-        matches!(self, FaultType::DiskLatency(_))
-    }
-
     /// The name in the experiment file.
     pub fn name(&self) -> &'static str {
         match self {

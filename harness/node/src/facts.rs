@@ -8,9 +8,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use vocab::units::Bytes;
+use vocab::units::{Bytes, Span};
 
 use crate::cgroup::Hierarchies;
+use crate::devmapper;
 use crate::identity::BootId;
 use crate::procfs::{MachineMemory, MachinePressure};
 use crate::tool::Program;
@@ -42,6 +43,10 @@ pub struct Facts {
     pub nfqueue: Answer,
     /// Whether a file system of our own can be mounted (FUSE).
     pub fuse: Answer,
+    /// Whether the kernel delays a disk's operations itself (dm-delay).
+    pub dm_delay: Answer,
+    /// The grain of the kernel's timers.
+    pub tick: Span,
     /// Whether the kernel limits the rate of a link.
     pub tbf: Answer,
     /// Whether the packet filter can drop packets.
@@ -88,6 +93,8 @@ impl Facts {
             isolation,
             cgroups: Hierarchies::detect(),
             fuse: probe::fuse(),
+            dm_delay: devmapper::available(),
+            tick: devmapper::tick(),
             loop_devices: probe::loop_devices(),
             realtime: probe::realtime(),
             programs: Program::ALL

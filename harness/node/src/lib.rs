@@ -6,12 +6,14 @@
 //! - [`cgroup`]: a node's budget, its server, contention and client groups, limits and usage (v1 and v2);
 //! - [`netns`], [`links`]: network namespaces by descriptor, veth pairs, addresses, routes;
 //! - [`loopdisk`], [`extradisk`], [`blockdev`]: a disk of its own for a node, and which disk a directory lies on; [`swapdisk`];
+//! - [`devmapper`]: a device over a disk that delays;
 //! - [`procfs`]: usage counters of processes, networks and the machine;
 //! - [`tool`]: typed command lines of `tc` and `iptables`;
 //! - [`identity`], [`namespace`], [`tag`]: how processes, namespaces and our own things are told apart.
 
 pub mod blockdev;
 pub mod cgroup;
+pub mod devmapper;
 pub mod extradisk;
 pub mod facts;
 pub mod guardian;

@@ -14,7 +14,8 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use vocab::units::Bytes;
 
 use crate::blockdev::DeviceNumber;
-use crate::journal::JournalError;
+use crate::devmapper::{DelayDevice, DelayError, DelayHandle};
+use crate::journal::{Journal, JournalError};
 use crate::tool::{Call, Program, ToolError};
 pub(crate) use device::{LoopDevice, image_of_ours};
 pub(crate) use image::reserve;
@@ -43,6 +44,7 @@ pub struct LoopDisk {
     mount_point: PathBuf,
     device: PathBuf,
     number: DeviceNumber,
+    delay: Option<Box<DelayDevice>>,
 }
 
 impl LoopDisk {
@@ -53,6 +55,21 @@ impl LoopDisk {
     /// # Errors
     /// When `mkfs.ext4` is missing, loop devices are not within reach (root is needed), or there is no room.
     pub fn create(spec: &DiskSpec) -> Result<LoopDisk, LoopDiskError> {
+        LoopDisk::make(spec, None)
+    }
+
+    /// The same under a device that can delay what goes to the disk, and does not yet.
+    ///
+    /// # Errors
+    /// As for [`LoopDisk::create`], or the kernel has no such device.
+    pub fn create_with_delay(
+        spec: &DiskSpec,
+        journal: &Journal,
+    ) -> Result<LoopDisk, LoopDiskError> {
+        LoopDisk::make(spec, Some(journal))
+    }
+
+    fn make(spec: &DiskSpec, journal: Option<&Journal>) -> Result<LoopDisk, LoopDiskError> {
         if spec.size < DiskSpec::LEAST_SIZE {
             return Err(LoopDiskError::TooSmall { size: spec.size });
         }
@@ -64,25 +81,24 @@ impl LoopDisk {
         }
         let image = image::create(&spec.image_dir, spec.size)?;
         let device = LoopDevice::attach(&image)?;
-        make_file_system(device.path())?;
+        let over = |journal| DelayDevice::over(device.path(), device.number(), journal);
+        let delay = journal.map(over).transpose()?;
+        let top = delay.as_ref().map_or(device.path(), DelayDevice::path);
+        make_file_system(top)?;
         let none: Option<&str> = None;
         let flags = MsFlags::MS_NOATIME | MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
-        mount(
-            Some(device.path()),
-            &spec.mount_point,
-            Some("ext4"),
-            flags,
-            none,
-        )
-        .map_err(LoopDiskError::step(format!(
-            "mount {} on {}",
-            device.path().display(),
-            spec.mount_point.display()
-        )))?;
+        mount(Some(top), &spec.mount_point, Some("ext4"), flags, none).map_err(
+            LoopDiskError::step(format!(
+                "mount {} on {}",
+                top.display(),
+                spec.mount_point.display()
+            )),
+        )?;
         Ok(LoopDisk {
             mount_point: spec.mount_point.clone(),
             number: device.number(),
             device: device.path().to_owned(),
+            delay: delay.map(Box::new),
         })
     }
 
@@ -101,7 +117,12 @@ impl LoopDisk {
         self.number
     }
 
-    /// Unmounts it; the device and the image go with it.
+    /// What delays operations on it; `None` when it was made without.
+    pub fn delay(&self) -> Option<DelayHandle> {
+        self.delay.as_ref().map(|device| device.handle())
+    }
+
+    /// Unmounts it; the devices and the image go with it.
     ///
     /// # Errors
     /// `EBUSY` while a file on it is open.
@@ -109,7 +130,8 @@ impl LoopDisk {
         umount2(&self.mount_point, MntFlags::empty()).map_err(LoopDiskError::step(format!(
             "unmount {}",
             self.mount_point.display()
-        )))
+        )))?;
+        Ok(self.delay.map_or(Ok(()), |device| device.remove())?)
     }
 }
 
@@ -139,6 +161,9 @@ pub enum LoopDiskError {
     /// Its undo could not be noted.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// What is to delay its operations.
+    #[error(transparent)]
+    Delay(#[from] DelayError),
     /// A system call.
     #[error("cannot {step}: {source}")]
     Step {

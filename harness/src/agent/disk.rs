@@ -1,11 +1,13 @@
 //! The disk of a node, which takes seconds to make.
 
+use faults::LatencyWish;
+use node::devmapper::{self, DelayHandle};
 use node::extradisk::{ExtraDisk, SpareDevice};
 use node::loopdisk::{DiskSpec, LoopDisk};
 use tokio::task::JoinHandle;
 
 use super::home::Home;
-use super::wire::{Consent, Disk};
+use super::wire::{Consent, Disk, Layer};
 
 /// A disk that is mounted for this node.
 pub(super) enum OwnDisk {
@@ -27,7 +29,7 @@ pub(super) enum NoDisk {
 pub(super) type Making = JoinHandle<Result<Option<OwnDisk>, NoDisk>>;
 
 /// Begins to make the disk of a node.
-pub(super) fn begin(disk: &Disk, home: &Home) -> Option<Making> {
+pub(super) fn begin(disk: &Disk, layer: Layer, home: &Home) -> Option<Making> {
     let mount_point = home.disk();
     match disk.clone() {
         Disk::Shared => None,
@@ -38,12 +40,19 @@ pub(super) fn begin(disk: &Disk, home: &Home) -> Option<Making> {
                 image_dir,
                 mount_point,
             };
-            Some(tokio::task::spawn_blocking(
-                move || match LoopDisk::create(&spec) {
+            let journal = home.side.journal.clone();
+            Some(tokio::task::spawn_blocking(move || {
+                let made = match layer {
+                    Layer::Latency(wish) if can_delay(wish) => {
+                        LoopDisk::create_with_delay(&spec, &journal)
+                    }
+                    Layer::Latency(_) | Layer::None => LoopDisk::create(&spec),
+                };
+                match made {
                     Ok(disk) => Ok(Some(OwnDisk::Loop(disk))),
                     Err(error) => Err(NoDisk::Limitation(error.to_string())),
-                },
-            ))
+                }
+            }))
         }
         Disk::Device(format) => Some(tokio::task::spawn_blocking(move || {
             let refused =
@@ -60,7 +69,20 @@ pub(super) fn begin(disk: &Disk, home: &Home) -> Option<Making> {
     }
 }
 
+/// Whether the disk is to have a device that delays, and the kernel has one.
+fn can_delay(wish: LatencyWish) -> bool {
+    wish.is_for_a_device(devmapper::tick()) && devmapper::available().is_yes()
+}
+
 impl OwnDisk {
+    /// What delays operations on it, if it was made with that.
+    pub(super) fn delay(&self) -> Option<DelayHandle> {
+        match self {
+            OwnDisk::Loop(disk) => disk.delay(),
+            OwnDisk::Extra(_) => None,
+        }
+    }
+
     /// Unmounts it once nothing on it is open.
     pub(super) fn unmount(self) -> Result<(), String> {
         match self {

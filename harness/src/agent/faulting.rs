@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use faults::{FaultContext, Flow, HelperProgram, Wiring};
 use node::cgroup::Hierarchies;
-use node::facts::Facts;
+use node::facts::{Answer, Facts};
 use node::identity::ProcessId;
 use results::ProbeMoment;
 use tokio::time::Instant;
@@ -164,7 +164,7 @@ impl Agent {
             disk: Some(self.home.disk()),
             device: wiring::named(&self.home.options.isolation).device,
             keeper: Some(self.revivals.keeper()),
-            latency: self.machine.as_ref().and_then(Machine::layer).cloned(),
+            latency: self.machine.as_ref().and_then(Machine::latency).cloned(),
             link: wiring::fault_link(&self.home.options.isolation, order)?,
             helper: HelperProgram::myself(),
         })
@@ -185,13 +185,20 @@ impl Agent {
             let facts = Facts::gather()
                 .map_err(|error| format!("cannot find out about this node: {error}"))?;
             let has_groups = self.machine.as_ref().and_then(Machine::groups).is_some();
-            self.facts = Some(match has_groups {
-                true => facts,
-                // The machine may have groups, but this node was made without.
-                false => Facts {
-                    cgroups: Hierarchies::default(),
-                    ..facts
+            let has_disk = self.machine.as_ref().is_some_and(Machine::has_loop_disk);
+            // The machine may have what this node was made without.
+            self.facts = Some(Facts {
+                cgroups: match has_groups {
+                    true => facts.cgroups,
+                    false => Hierarchies::default(),
                 },
+                dm_delay: match has_disk {
+                    true => facts.dm_delay,
+                    false => Answer::No(
+                        "the servers' data has no disk of its own (`disk: {own: 512MiB}`)".into(),
+                    ),
+                },
+                ..facts
             });
         }
         Ok(self.facts.as_ref().expect("just found out"))

@@ -4,7 +4,7 @@ mod building;
 
 use std::path::PathBuf;
 
-use faults::LatencyLayer;
+use faults::Latency;
 use node::cgroup::{Child, NodeCgroup, Scope};
 use node::identity::ProcessId;
 
@@ -17,7 +17,7 @@ pub(super) use building::Building;
 pub(super) struct Machine {
     groups: Option<NodeCgroup>,
     disk: Option<OwnDisk>,
-    layer: Option<LatencyLayer>,
+    latency: Option<Latency>,
     ground: Ground,
     /// A server that was there before.
     adopted: Option<ProcessId>,
@@ -37,8 +37,13 @@ impl Machine {
     }
 
     /// What makes its disk slow to answer.
-    pub(super) fn layer(&self) -> Option<&LatencyLayer> {
-        self.layer.as_ref()
+    pub(super) fn latency(&self) -> Option<&Latency> {
+        self.latency.as_ref()
+    }
+
+    /// Whether its disk is a file of the machine's.
+    pub(super) fn has_loop_disk(&self) -> bool {
+        matches!(self.disk, Some(OwnDisk::Loop(_)))
     }
 
     /// A server that was there before.
@@ -60,10 +65,11 @@ impl Machine {
 
     /// Undoes it once no process is left; gives what could not be undone.
     pub(super) fn take_apart(self) -> Vec<String> {
-        let layer = self
-            .layer
-            .and_then(|layer| layer.unmount().err())
-            .map(|error| error.to_string());
+        let layer = match self.latency {
+            Some(Latency::Layer(layer)) => layer.unmount().err().map(|error| error.to_string()),
+            // Goes with the disk.
+            Some(Latency::Device(_)) | None => None,
+        };
         let disk = self.disk.map(OwnDisk::unmount).and_then(Result::err);
         let groups = self
             .groups

@@ -1,5 +1,7 @@
 //! What nodes and their machines are, for `environment.json`.
 
+use faults::LatencyWish;
+use faults::spec::DelayedBy;
 use node::facts::Facts;
 use results::{Machine, NodeEnvironment};
 
@@ -34,7 +36,11 @@ pub(super) fn node(node: &Node, host: String, disk: Disk, layer: Layer) -> NodeE
         budget: None,
         pinned_to: Vec::new(),
         disk: match layer {
-            Layer::Latency => format!("{disk}, under a FUSE layer for disk.latency"),
+            Layer::Latency(LatencyWish {
+                by: DelayedBy::DmDelay,
+                ..
+            }) => format!("{disk}, over dm-delay for disk.latency"),
+            Layer::Latency(_) => format!("{disk}, under a FUSE layer for disk.latency"),
             Layer::None => disk,
         },
         clock: None,

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 
-use faults::{FaultType, Flow, Place};
+use faults::{FaultType, Flow, LatencyWish, Place};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::getppid;
@@ -94,15 +94,12 @@ pub(super) fn random_fault(random: &mut Generator, on_node: bool) -> FaultType {
 /// # Errors
 /// When no cluster can be made, or the process not be had.
 pub async fn hold(hold: Hold) -> Result<(), ClusterError> {
-    let latency = hold.faults.iter().any(FaultType::needs_latency_layer);
+    let latency = LatencyWish::of(&hold.faults);
     let settings = Settings {
         state: StateDir::at(&hold.state)
             .map_err(|error| ClusterError::Impossible(error.to_string()))?,
         lease: hold.lease,
-        layer: match latency {
-            true => Layer::Latency,
-            false => Layer::None,
-        },
+        layer: latency.map_or(Layer::None, Layer::Latency),
         ..Settings::new(hold.run.clone())?
     };
     let mut count = 0;

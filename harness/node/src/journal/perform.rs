@@ -13,6 +13,7 @@ use super::entry::Header;
 use super::marked;
 use super::undo::{FileWrite, Undo};
 use crate::cgroup;
+use crate::devmapper;
 use crate::identity::ProcessId;
 use crate::links::{LinkName, Links};
 use crate::namespace::{Namespace, NamespaceId, NetworkId};
@@ -41,6 +42,9 @@ pub(super) fn perform(header: &Header) -> Result<(), String> {
         Undo::KillMarked { mark } => marked::kill_all(mark),
         Undo::SwapOff { device, image } => swapdisk::swap_off(device, *image)
             .map_err(|error| format!("{}: {error}", device.display())),
+        Undo::RemoveDelay { name } => {
+            devmapper::remove(name).map_err(|error| format!("{name}: {error}"))
+        }
         Undo::Unmount { path } => unmount(header, path),
         Undo::RemoveDir { path } => remove_dir(path),
         Undo::DeleteQdisc {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Lodging;
+use crate::devmapper;
 use crate::identity::ProcessId;
 use crate::links::LinkName;
 use crate::swapdisk;
@@ -89,6 +90,11 @@ pub enum Undo {
         device: PathBuf,
         /// The inode of the file behind it; of another file it is not ours any more.
         image: u64,
+    },
+    /// Takes the delay out of a device that delays, and lets it go with its last user.
+    RemoveDelay {
+        /// Its name, one of ours.
+        name: String,
     },
     /// Unmounts a file system of ours ([`tag::LAYER`]); it must lie at or under something tagged.
     Unmount {
@@ -178,6 +184,13 @@ impl Undo {
                 true => Ok(()),
                 false => Err(format!("{} is no loop device", device.display())),
             },
+            Undo::RemoveDelay { name } => match devmapper::is_ours(name) {
+                true => Ok(()),
+                false => Err(format!(
+                    "device {name} does not start with `{}`",
+                    tag::PREFIX
+                )),
+            },
             Undo::Resume { .. }
             | Undo::Kill { .. }
             | Undo::DeleteQdisc { .. }
@@ -235,6 +248,7 @@ impl fmt::Display for Undo {
             Undo::DeleteTable { table, .. } => write!(f, "delete packet filter table {table}"),
             Undo::DeleteLink { name } => write!(f, "delete link {name}"),
             Undo::SwapOff { device, .. } => write!(f, "stop swapping to {}", device.display()),
+            Undo::RemoveDelay { name } => write!(f, "remove delaying device {name}"),
             Undo::Unmount { path } => write!(f, "unmount {}", path.display()),
             Undo::RemoveDir { path } => write!(f, "remove directory {}", path.display()),
         }

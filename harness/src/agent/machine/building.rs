@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use faults::{HelperProgram, LatencyLayer};
+use faults::spec::DelayedBy;
+use faults::{HelperProgram, Latency, LatencyDevice, LatencyLayer, LatencyWish};
 use node::cgroup::{Admission, Child, CpuQuota, CpuSet, Hierarchies, Mode, NodeCgroup, NodeSpec};
+use node::devmapper;
 use node::identity::ProcessId;
 use node::tag;
 
@@ -37,7 +39,7 @@ impl Building {
             limitations.push(limitation);
             None
         });
-        let disk = disk::begin(&prepare.disk, home);
+        let disk = disk::begin(&prepare.disk, prepare.layer, home);
         Building {
             request,
             prepare,
@@ -118,15 +120,28 @@ impl Building {
         None
     }
 
-    /// Lays the layer over the data, if there is to be one.
-    fn lay(&mut self, data: &Path, home: &Home) -> Option<LatencyLayer> {
-        if self.prepare.layer == Layer::None {
+    /// What makes operations on the data late, if anything is to: the disk's device, else a layer.
+    fn latency(&mut self, data: &Path, disk: Option<&OwnDisk>, home: &Home) -> Option<Latency> {
+        let Layer::Latency(wish) = self.prepare.layer else {
             return None;
+        };
+        if let Some(device) = disk.and_then(OwnDisk::delay) {
+            let dir = data.to_owned();
+            return Some(Latency::Device(LatencyDevice { dir, device }));
         }
-        let program = HelperProgram::myself();
-        let groups = self.groups.as_ref();
-        match LatencyLayer::mount(data, groups, &home.side.journal, &program) {
-            Ok(layer) => Some(layer),
+        let made = match wish.by {
+            DelayedBy::DmDelay => Err(match devmapper::available().reason() {
+                Some(reason) => reason.to_owned(),
+                None => "dm-delay needs a disk of the node's own".to_owned(),
+            }),
+            DelayedBy::Auto | DelayedBy::Fuse => {
+                let (groups, journal) = (self.groups.as_ref(), &home.side.journal);
+                LatencyLayer::mount(data, groups, journal, &HelperProgram::myself())
+                    .map_err(|error| error.to_string())
+            }
+        };
+        match made {
+            Ok(layer) => Some(Latency::Layer(layer)),
             Err(error) => {
                 self.limitations.push(format!("no disk.latency: {error}"));
                 None
@@ -147,7 +162,7 @@ impl Building {
         let data = home.data();
         fs::create_dir_all(&data)
             .map_err(|error| format!("cannot make {}: {error}", data.display()))?;
-        let layer = self.lay(&data, home);
+        let latency = self.latency(&data, disk.as_ref(), home);
         let budget = match (&self.groups, self.prepare.budget) {
             (Some(_), budget) => budget,
             (None, _) => Budget::NoGroups,
@@ -161,9 +176,12 @@ impl Building {
             } else {
                 Disk::Shared
             },
-            layer: match layer {
-                Some(_) => Layer::Latency,
-                None => Layer::None,
+            layer: match (self.prepare.layer, &latency) {
+                (Layer::Latency(wish), Some(latency)) => Layer::Latency(LatencyWish {
+                    by: latency.means(),
+                    ..wish
+                }),
+                _ => Layer::None,
             },
             limitations: self.limitations,
         };
@@ -188,7 +206,7 @@ impl Building {
             Machine {
                 groups: self.groups,
                 disk,
-                layer,
+                latency,
                 ground,
                 adopted: self.adopted,
                 server_oom_kills: 0,

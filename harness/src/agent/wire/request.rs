@@ -3,7 +3,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use faults::{FaultType, Flow};
+use faults::{FaultType, Flow, LatencyWish};
 use results::ProbeMoment;
 use serde::{Deserialize, Serialize};
 use targets::{Status, StatusError, TargetSpec, Waits};
@@ -193,8 +193,8 @@ pub enum Layer {
     /// Nothing.
     #[default]
     None,
-    /// A file system that `disk.latency` can slow down.
-    Latency,
+    /// What `disk.latency` can slow down.
+    Latency(LatencyWish),
 }
 
 /// A node's CPU budget.

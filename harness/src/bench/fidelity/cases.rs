@@ -1,6 +1,7 @@
 //! Which severities of which faults are measured, by which of their probes.
 
 use faults::Probe;
+use faults::spec::DelayedBy;
 use vocab::units::Span;
 
 use super::Tolerance;
@@ -130,12 +131,19 @@ const fn synced(fault: &'static str, asked: f64) -> Case {
     case(fault, Measure::Gained(Probe::SyncedWrite), asked, DELAY)
 }
 
+const fn ticked(fault: &'static str, asked: f64) -> Case {
+    Case {
+        note: "the kernel keeps it to the tick of its timers",
+        ..synced(fault, asked)
+    }
+}
+
 const fn pause(fault: &'static str, asked: f64) -> Case {
     case(fault, Measure::During(Probe::StoppedTime), asked, CPU)
 }
 
 /// All of them, by what the server does meanwhile.
-pub(super) const CASES: [(Work, &[Case]); 6] = [
+pub(super) const CASES: [(Work, &[Case]); 7] = [
     (
         Work::Compute,
         &[
@@ -216,11 +224,19 @@ pub(super) const CASES: [(Work, &[Case]); 6] = [
         ],
     ),
     (
-        Work::Sync,
+        Work::Sync(DelayedBy::Fuse),
         &[
-            synced("disk.latency=5ms", 5.0),
-            synced("disk.latency=50ms", 50.0),
-            synced("disk.latency=200ms", 200.0),
+            synced("disk.latency=delay=5ms,by=fuse", 5.0),
+            synced("disk.latency=delay=50ms,by=fuse", 50.0),
+            synced("disk.latency=delay=200ms,by=fuse", 200.0),
+        ],
+    ),
+    (
+        Work::Sync(DelayedBy::DmDelay),
+        &[
+            ticked("disk.latency=delay=50ms,by=dm-delay", 50.0),
+            ticked("disk.latency=delay=200ms,by=dm-delay", 200.0),
+            ticked("disk.latency=delay=400ms,by=dm-delay", 400.0),
         ],
     ),
 ];

@@ -2,6 +2,10 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use faults::LatencyWish;
+use faults::spec::DelayedBy;
+use vocab::units::Span;
+
 use crate::agent::wire::Layer;
 
 /// What the server does while its faults are measured: without end, all that the fault is to take from it.
@@ -18,14 +22,18 @@ pub(super) enum Work {
     /// Holds memory and touches all of it.
     Hold,
     /// Nothing itself: the probe syncs what it writes.
-    Sync,
+    Sync(DelayedBy),
 }
 
 impl Work {
     /// What must lie over the server's data.
     pub(super) fn layer(self) -> Layer {
         match self {
-            Work::Sync => Layer::Latency,
+            Work::Sync(by) => Layer::Latency(LatencyWish {
+                by,
+                shortest: Span::ZERO,
+                longest: Span::ZERO,
+            }),
             _ => Layer::None,
         }
     }
@@ -34,7 +42,7 @@ impl Work {
     pub(super) fn argv(self, cpus: u32, client: IpAddr, depbench: &Path) -> Vec<String> {
         let (shell, script) = match self {
             Work::Compute => ("sh", parallel(cpus, |_| "while :; do :; done".to_owned())),
-            Work::Wait | Work::Sync => ("sh", "exec sleep 86400".to_owned()),
+            Work::Wait | Work::Sync(_) => ("sh", "exec sleep 86400".to_owned()),
             // One write is one packet; nobody listens, and the refusals do not matter.
             Work::Send => (
                 "bash",
