@@ -151,6 +151,14 @@ impl Cluster {
         }
     }
 
+    /// The nodes to which control goes through this one, because it is their jump host or the controller's own machine.
+    pub fn behind(&self, node: &Node) -> Vec<String> {
+        match &self.provider {
+            Provider::Local(_) => Vec::new(),
+            Provider::Ssh(ssh) => ssh.behind(node),
+        }
+    }
+
     /// How nodes are kept apart.
     pub fn mode(&self) -> Mode {
         match &self.provider {
@@ -184,6 +192,19 @@ impl Cluster {
                 Provider::Ssh(ssh) => ssh.environment(node),
             })
             .collect()
+    }
+
+    /// Finds out anew how far the clocks of other machines are from this one's: they drift.
+    ///
+    /// # Errors
+    /// A lost node.
+    pub async fn sync_clocks(&self) -> Result<(), NodeError> {
+        if let Provider::Ssh(_) = self.provider {
+            for node in self.roster.all() {
+                node.sync_clock().await?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes a node anew whose agent was lost: new namespaces, groups, link, empty disk. Without its hub a cluster is no

@@ -6,9 +6,10 @@ use std::time::Duration;
 use faults::{Availability, LatencyWish, available};
 use targets::TargetSpec;
 use tokio::time::timeout;
+use vocab::ids::NodeName;
 
 use crate::agent::wire::{Layer, Output, Place, Spawn};
-use crate::cluster::{Cluster, Node, NodeError};
+use crate::cluster::{Cluster, Mode, Node, NodeError};
 use crate::experiment::Cell;
 
 /// How long a program may take to say its version.
@@ -27,6 +28,8 @@ pub struct Preflight {
     pub versions: BTreeMap<String, String>,
     /// What stands in the way, with what would help.
     pub obstacles: BTreeSet<String>,
+    /// Which targets' programs were asked on which servers.
+    asked: BTreeSet<(String, NodeName)>,
 }
 
 impl Preflight {
@@ -44,7 +47,11 @@ impl Preflight {
                 found.faults(cluster, server, cell).await?;
             }
             // Nodes of one machine have the same programs.
-            if let Some(server) = cluster.servers().next() {
+            let asked = match cluster.mode() {
+                Mode::Machines => usize::MAX,
+                Mode::Root | Mode::User | Mode::Plain => 1,
+            };
+            for server in cluster.servers().take(asked) {
                 found.target(server, &cell.target).await?;
             }
         }
@@ -61,7 +68,19 @@ impl Preflight {
             return Ok(());
         }
         let facts = cluster.facts(server).await?;
+        let behind = cluster.behind(server);
         for fault in &cell.faults {
+            let may_be_hit = fault.on.sender().is_none_or(|node| node == server.name());
+            if fault.kind.is_of_the_network() && may_be_hit && !behind.is_empty() {
+                let server = server.name();
+                self.obstacles.insert(format!(
+                    "fault {} ({}) on {server}: the connections of ssh to {} go through {server}, and would be hit: use a \
+                     jump host and a controller that are no servers",
+                    fault.name,
+                    fault.kind,
+                    behind.join(", ")
+                ));
+            }
             let availability = available(&fault.kind, &facts, cluster.wiring());
             if let Availability::No { .. } = availability {
                 let server = server.name();
@@ -81,7 +100,10 @@ impl Preflight {
             self.versions.insert(target.name().to_owned(), own);
             return Ok(());
         };
-        if self.versions.contains_key(target.name()) {
+        if !self
+            .asked
+            .insert((target.name().to_owned(), server.name().clone()))
+        {
             return Ok(());
         }
         let spawn = Spawn {

@@ -210,6 +210,12 @@ impl Place {
         })
     }
 
+    /// The one node that it names, if it names one: the one that is hit.
+    pub fn sender(&self) -> Option<&NodeName> {
+        let from = self.link.as_ref().map(|link| &link.from);
+        self.node.as_ref().or(from)
+    }
+
     /// Whether only a network fault can be at it.
     pub fn is_of_the_network(&self) -> bool {
         self.link.is_some() || self.clients != ClientTraffic::Included

@@ -128,7 +128,7 @@ impl fmt::Display for WholeDisk {
 pub enum NoDisk {
     /// Its file system has no block device, or several.
     #[error(
-        "{} lies on no single disk (its file system is in memory, on several disks, or on a network): put the state directory on a disk", dir.display()
+        "{} lies on no single disk (its file system is in memory, on several disks, or on a network): put the state directory on a disk, or name the `device` of a machine", dir.display()
     )]
     NotOnOne {
         /// The directory.

@@ -12,6 +12,7 @@ mod upload;
 
 use std::collections::BTreeMap;
 
+use faults::Connection;
 use results::{Machine, NodeClock, NodeEnvironment};
 use tokio::sync::broadcast;
 use vocab::ids::NodeName;
@@ -49,6 +50,8 @@ struct Given {
     layer: Layer,
     /// Tells the boots of the machine apart.
     boot: String,
+    /// The connection that control travels on.
+    control: Option<Connection>,
 }
 
 /// Connects to all machines, brings this program to them, and starts an agent for each role.
@@ -90,6 +93,18 @@ impl Ssh {
             }
         }
         machines
+    }
+
+    /// The nodes whose connection of control comes from a machine.
+    pub(super) fn behind(&self, node: &Node) -> Vec<String> {
+        let own = self.given[node.name()].control;
+        let own = own.map(|connection| connection.local.ip());
+        let is_own = |address| Some(address) == own || address == node.address();
+        let others = self.given.iter().filter(|(name, given)| {
+            let comes_from = given.control.map(|connection| connection.remote.ip());
+            *name != node.name() && comes_from.is_some_and(is_own)
+        });
+        others.map(|(name, _)| name.to_string()).collect()
     }
 
     pub(super) fn environment(&self, node: &Node) -> NodeEnvironment {

@@ -74,6 +74,7 @@ async fn attempt(
     standing: &Standing,
     live: &mut dyn FnMut(Live<'_>),
 ) -> Result<Vec<String>, TrialError> {
+    trial.cluster.sync_clocks().await?;
     let servers: Vec<Node> = trial.cluster.servers().cloned().collect();
     let events = trial.cluster.events();
     live(Live::Doing("starting servers"));

@@ -230,3 +230,48 @@ fn a_disk_is_formatted_only_if_that_is_confirmed_and_nothing_is_lost() {
     wait_until("the disk is let go", || !disk.is_mounted());
     hosts.assert_no_masters();
 }
+
+/// A file system of several layers does not tell its disk: it must be named, and is what the fault limits.
+#[test]
+fn a_fault_is_on_the_disk_that_is_named() {
+    let Some(hosts) = Hosts::up(2) else { return };
+    let Some(disk) = SpareDisk::make(&hosts) else {
+        return;
+    };
+    let name = disk.name();
+    disk.does("mkfs.ext4", &["-q"]);
+    hosts.on(
+        1,
+        &format!(
+            "mkdir /run/disk && mount {name} /run/disk && mkdir /run/disk/up /run/disk/work && mount -t overlay overlay -o \
+             lowerdir=/var/lib/depbench,upperdir=/run/disk/up,workdir=/run/disk/work /var/lib/depbench"
+        ),
+    );
+    let fault = "faults: [{name: slow, type: {disk.throughput: {rate: 1MiB/s}}, on: {node: h1, allow_majority: true}}]\n";
+    let quiet = QUIET.replace("baseline: 2s", "baseline: 2s, fault: 3s");
+    let file = hosts.experiment("layers", &format!("{quiet}{fault}"));
+    let plain = std::fs::read_to_string(&file).unwrap();
+    let events = |fields: &str, out: &str| {
+        let with = format!("roles: [server], {fields}}}");
+        std::fs::write(&file, plain.replace("roles: [server]}", &with)).unwrap();
+        let ended = hosts.depbench(&["run", file.to_str().unwrap(), "--out", out]);
+        let events = file
+            .with_file_name(out)
+            .join("trials/depfast-raft/1/events.csv");
+        let events = std::fs::read_to_string(events).unwrap_or_default();
+        (text(&ended), events)
+    };
+    let (said, limited) = events(&format!("device: {name}"), "with");
+    let short = name.trim_start_matches("/dev/");
+    assert!(
+        limited.contains("server limited to 1048576 bytes"),
+        "{said}{limited}"
+    );
+    assert!(limited.contains(short), "{limited}");
+    let (said, limited) = events("data_address: 10.78.0.11", "without");
+    assert!(!limited.contains("server limited to"), "{said}{limited}");
+    assert!(said.contains("h1") && said.contains("device"), "{said}");
+    hosts.assert_clean();
+    hosts.on(1, "umount /var/lib/depbench /run/disk");
+    hosts.assert_no_masters();
+}

@@ -216,6 +216,22 @@ fn config_of(hosts: &Hosts) -> String {
 }
 
 #[test]
+fn a_program_that_is_missing_on_one_machine_is_told() {
+    let Some(hosts) = Hosts::up(3) else { return };
+    let target = "targets: [{etcd: {path: /tmp/etcd}}]";
+    let file = hosts.experiment(
+        "missing",
+        &QUIET.replace("targets: [{depfast-raft: {}}]", target),
+    );
+    hosts.on(1, "ln -s /bin/echo /tmp/etcd");
+    let said = check(&hosts, &file, 4);
+    assert!(said.contains("not possible: target etcd on h2: "), "{said}");
+    assert!(said.contains("install the package etcd-server"), "{said}");
+    assert!(!said.contains("target etcd on h1: "), "{said}");
+    hosts.assert_no_masters();
+}
+
+#[test]
 fn an_upload_that_broke_off_goes_on_where_it_stopped() {
     let Some(hosts) = Hosts::up(2) else { return };
     let file = hosts.experiment("resumed", QUIET);

@@ -60,6 +60,20 @@ fn machines_behind_a_jump_host() {
     assert_cut(&out, "eth0");
     hosts.assert_clean();
 
+    // A jump host that is a server itself: what hit it would hit the connections to the others.
+    let among = all.replace(config.to_str().unwrap(), own.to_str().unwrap());
+    for (node, code) in [("h1", 4), ("h2", 0)] {
+        let file = hosts.file(
+            "among.yaml",
+            &among.replace("node: h2", &format!("node: {node}")),
+        );
+        let checked = hosts.depbench(&["check", file.to_str().unwrap()]);
+        let said = text(&checked);
+        assert_eq!(checked.status.code(), Some(code), "{said}");
+        let told = "on h1: the connections of ssh to h2, h3, h4, h5 go through h1";
+        assert_eq!(said.contains(told), node == "h1", "{said}");
+    }
+
     // A jump host whose own key is unknown: ssh tells the one behind it nothing.
     let known = hosts.dir().join("known_hosts");
     let others = fs::read_to_string(&known).unwrap();

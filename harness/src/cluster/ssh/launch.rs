@@ -178,6 +178,7 @@ impl Ssh {
             disk: prepared.disk,
             layer: prepared.layer,
             boot: host.survey.boot.clone(),
+            control: host.survey.control,
         };
         self.given.insert(node.name().clone(), given);
     }
