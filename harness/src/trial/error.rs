@@ -19,7 +19,7 @@ pub enum TrialError {
         package: Option<&'static str>,
     },
     /// A member ended before the trial did.
-    #[error("{target} on {node} ended by itself ({cause}){}", said(.log))]
+    #[error("{target} on {node} ended by itself ({cause}){}{}", said(.log), remedy(.log))]
     Ended {
         /// The system under test.
         target: String,
@@ -67,8 +67,41 @@ fn said(log: &str) -> String {
     }
 }
 
+/// What to do about what it said, if that is known.
+fn remedy(log: &str) -> &'static str {
+    match log.contains("No space left on device") {
+        true => "\nmake room where its data lies, or give the node a disk for it",
+        false => "",
+    }
+}
+
 fn brought_by(package: Option<&str>) -> String {
     package.map_or_else(String::new, |package| {
         format!(" (on Debian and Ubuntu the package {package} brings it)")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_comes_with_what_to_do() {
+        let ended = |log: &str| {
+            let ended = TrialError::Ended {
+                target: "etcd".to_owned(),
+                node: "s1".parse().expect("a name"),
+                cause: "exit code 1".to_owned(),
+                log: log.to_owned(),
+            };
+            ended.to_string()
+        };
+        let full = ended("write: No space left on device");
+        assert!(
+            full.starts_with("etcd on s1 ended by itself (exit code 1)"),
+            "{full}"
+        );
+        assert!(full.contains("make room where its data lies"), "{full}");
+        assert!(!ended("panic").contains("make room"));
+    }
 }

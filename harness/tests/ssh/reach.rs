@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::QUIET;
+use super::rights::ACCOUNT;
 use crate::hosts::{Hosts, PROGRAM, text};
 
 #[test]
@@ -137,6 +138,14 @@ fn what_keeps_the_program_from_a_machine_is_explained() {
             "{options}: {said}"
         );
         hosts.on(1, "umount /root/.cache");
+    }
+    if Path::new("/usr/bin/sudo").exists() {
+        hosts.on(1, ACCOUNT);
+        let text_of = fs::read_to_string(&file).unwrap();
+        let login = "roles: [server], login: {user: bench}";
+        let file = hosts.file("sudo.yaml", &text_of.replacen("roles: [server]", login, 1));
+        let said = check(&hosts, &file, 4);
+        assert!(said.contains("h1") && said.contains("NOPASSWD"), "{said}");
     }
     hosts.assert_no_masters();
 }

@@ -16,7 +16,7 @@ faults: [{name: slow, type: {process.pause: {for: 300ms, period: 1s}}, on: {node
 ";
 
 /// An account whose home is as good as new at every start.
-const ACCOUNT: &str = "echo 'bench:x:2345:2345::/run/bench:/bin/sh' >> /etc/passwd
+pub(crate) const ACCOUNT: &str = "echo 'bench:x:2345:2345::/run/bench:/bin/sh' >> /etc/passwd
 echo 'bench:x:2345:' >> /etc/group
 echo 'bench:*:20000:0:99999:7:::' >> /etc/shadow
 mkdir -p /run/bench && chown 2345:2345 /run/bench";
