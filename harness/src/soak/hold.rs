@@ -80,7 +80,7 @@ pub(super) fn random_fault(random: &mut Generator, on_node: bool) -> FaultType {
             format!("disk.iops={}/s", 10 + random.below(1000)),
             format!("disk.latency={millis}ms"),
             "disk.contention".to_owned(),
-            format!("memory.contention={}MB", 1 + random.below(50)),
+            format!("memory.contention={}MiB", 1 + random.below(50)),
             "process.kill".to_owned(),
         ]);
     }
