@@ -146,7 +146,7 @@ impl Wal {
             {
                 piece::put(&piece, &mut bytes);
             }
-            file.append(bytes.freeze()).await?;
+            file.append(bytes.freeze(), "write state").await?;
         }
         Ok(file)
     }
@@ -163,9 +163,9 @@ impl Wal {
         self.queue.borrow_mut().clear();
         let end = self.end.get();
         if !since.is_empty() {
-            file.append(since.freeze()).await?;
+            file.append(since.freeze(), "last of the new log").await?;
         }
-        file.append(Bytes::new()).await?;
+        file.append(Bytes::new(), "last of the new log").await?;
         give_name(&self.disk).await?;
         compaction.begun_with.set(file.end());
         self.current.replace(Some(file));

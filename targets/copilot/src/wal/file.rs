@@ -122,8 +122,8 @@ impl LogFile {
 
     /// Writes a frame, durably. Without a body it says that everything before was durable.
     ///
-    /// Everything before must be: nobody may append while this is under way.
-    pub(super) async fn append(&self, body: Bytes) -> io::Result<()> {
+    /// Everything before must be: nobody may append while this is under way. `label` names the wait.
+    pub(super) async fn append(&self, body: Bytes, label: &'static str) -> io::Result<()> {
         let place = aligned(self.end.get());
         let end = place + (HEAD + body.len()) as u64;
         let length = self.header.length(end);
@@ -142,7 +142,7 @@ impl LogFile {
         let parts = vec![head.encode(self.header.salt), body];
         self.file
             .write(place, parts, Flush::Data)
-            .wait("log flush")
+            .wait(label)
             .await?;
         self.previous.set(place);
         self.end.set(end);

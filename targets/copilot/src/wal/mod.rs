@@ -74,7 +74,7 @@ impl Wal {
                 }) => {
                     (recovered, begun_with) = (found, state_end);
                     if !is_proven {
-                        file.append(Bytes::new()).await?;
+                        file.append(Bytes::new(), "prove log").await?;
                     }
                     file
                 }
@@ -184,7 +184,7 @@ impl Wal {
         self.proof.set(false);
         let bytes = self.queue.borrow_mut().split().freeze();
         let end = self.end.get();
-        file.append(bytes).await?;
+        file.append(bytes, "log flush").await?;
         self.became_durable(end);
         self.compaction.consider(file.end());
         Ok(())

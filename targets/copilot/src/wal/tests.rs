@@ -168,9 +168,9 @@ fn a_file_cut_between_frames_is_refused() {
         for gap in 0..2 * HEAD {
             let file = compact::begin(&env, &disk, 0).await.unwrap();
             let room = usize::try_from(STEP - FIRST).unwrap() - HEAD - least - gap;
-            file.append(body(record(1, room))).await.unwrap();
+            file.append(body(record(1, room)), "test").await.unwrap();
             assert_eq!(file.end(), STEP - gap as u64);
-            file.append(body(record(2, 5))).await.unwrap();
+            file.append(body(record(2, 5)), "test").await.unwrap();
             compact::give_name(&disk).await.unwrap();
             let file = disk.open(NAME).wait("open").await.unwrap();
             let content = file.read(0, 1 << 20).wait("read").await.unwrap();
@@ -187,9 +187,9 @@ fn a_torn_last_frame_is_forgotten_and_written_over() {
     on_disk(|env| async move {
         let disk = env.disk();
         let file = compact::begin(&env, &disk, 0).await.unwrap();
-        file.append(body(record(1, 30))).await.unwrap();
+        file.append(body(record(1, 30)), "test").await.unwrap();
         let end = file.end();
-        file.append(body(record(2, 300))).await.unwrap();
+        file.append(body(record(2, 300)), "test").await.unwrap();
         let last = aligned(end)..file.end();
         compact::give_name(&disk).await.unwrap();
         let file = disk.open(NAME).wait("open").await.unwrap();
@@ -220,7 +220,7 @@ fn another_file_is_no_log() {
         other.put_bytes(1, 100);
         assert_eq!(read(&env.disk(), &other).await, Err(What::Header));
         let file = LogFile::begin(&env, &env.disk(), NAME, 0).await.unwrap();
-        file.append(Bytes::from_static(b"\xff\xff\xff\xff"))
+        file.append(Bytes::from_static(b"\xff\xff\xff\xff"), "test")
             .await
             .unwrap();
         let found = recovery::read(&env.disk()).await.err().unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use depfast::sim::DiskSpeed;
 use depfast_copilot::core::{Role, Standing};
 use depfast_copilot::{Copilot, Durability, ReplicaId};
 
@@ -137,5 +138,29 @@ fn a_received_snapshot_is_kept() {
     scene.sim.partition(&[]);
     scene.run(Duration::from_secs(2));
     scene.check_kept();
+    scene.check();
+}
+
+/// A pilot whose disk has become slow tells whoever asks; the others have nothing to tell.
+#[test]
+fn a_slow_disk_raises_an_alert() {
+    let scene = Scene::durable(3);
+    scene.load(FOLLOWER, 4);
+    scene.run(Duration::from_secs(3));
+    let alerts = |id| scene.ask(id, &["DF.ALERTS"]).unwrap();
+    for id in scene.cluster.ids.clone() {
+        assert!(alerts(id).contains("\"total\":0"), "{}", alerts(id));
+    }
+    let speed = DiskSpeed {
+        flush: millis(80)..millis(100),
+        ..DiskSpeed::default()
+    };
+    scene.sim.set_disk_speed(PILOT, speed);
+    scene.run(Duration::from_secs(5));
+    let told = alerts(PILOT);
+    assert!(told.contains("log flush"), "{told}");
+    for id in [COPILOT, FOLLOWER] {
+        assert!(alerts(id).contains("\"total\":0"), "{}", alerts(id));
+    }
     scene.check();
 }
