@@ -173,13 +173,21 @@ faults_come_in() {
     on n1 'dmsetup table' | grep ^depbench- || fail 'no device delays the disk of n1'
 }
 
+journal_stands() {
+    left=$(on n1 'find /var/lib/depbench -type f ! -name gate')
+    [ -n "$left" ] || fail 'the journal of n1 is empty: nothing shows that heal had to do anything'
+    echo "$left"
+}
+
 all_killed() {
     step 'controller, agent and guardian are killed in the middle of faults'
     faults_come_in
+    # Those of n1 first: an agent that is left behind would undo everything itself.
+    on n1 'pkill -9 -x depbench'
     kill -9 "$running"
-    on n1 'pkill -9 -x depbench' || true
     wait "$running" || true
     running=
+    journal_stands
     inside "$program" heal "$dir/power.yaml"
     clean 'after everything was killed'
 }
@@ -192,9 +200,7 @@ power_loss() {
     running=
     boot 1
     await 1
-    left=$(on n1 'find /var/lib/depbench -type f ! -name gate')
-    [ -n "$left" ] || fail 'the journal of n1 did not survive: nothing shows that heal had to do anything'
-    echo "$left"
+    journal_stands
     inside "$program" heal "$dir/power.yaml"
     clean 'after heal'
 }
