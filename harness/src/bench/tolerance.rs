@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use faults::{Availability, FaultType, available};
 use results::stats::{Analysis, Bound, CellAnalysis, Ratio};
+use results::{RunDir, TrialDir};
 use vocab::ids::{Phase, Role, RunName};
 use vocab::time::Wall;
 use vocab::units::Span;
 
+use self::budget::{Budget, budgets};
 use self::experiments::spelt;
 use super::run_experiment;
 use crate::cluster::{Cluster, ClusterError, Settings as ClusterSettings};
@@ -17,6 +19,7 @@ use crate::experiment;
 use crate::run::RunError;
 use crate::runtime;
 
+mod budget;
 mod experiments;
 mod table;
 
@@ -104,6 +107,8 @@ pub struct Line {
     pub fault: String,
     /// Throughput and p99, faulty over fault-free; or why there are no numbers.
     pub ratios: Result<(Option<Ratio>, Option<Ratio>), String>,
+    /// What its windows made of the servers' CPU budgets.
+    pub budgets: Vec<Budget>,
 }
 
 /// Measures every fault on every system.
@@ -128,12 +133,14 @@ pub fn measure(settings: &Settings, program: &Path) -> Result<Tolerances, RunErr
             let spelt: Vec<String> = faults.iter().map(spelt).collect();
             let file = settings.file(target, offered, &spelt);
             let analysis = run_experiment(&file, &dir, program)?;
-            lines = analysis
-                .cells
-                .iter()
-                .zip(&faults)
-                .map(|(cell, fault)| Line::of(cell, fault))
-                .collect();
+            // A cell is one trial here, and both are in the order of the faults.
+            let trials = RunDir::open(&dir)?.trials()?;
+            for (cell, fault) in analysis.cells.iter().zip(&faults) {
+                let of_cell = |trial: &&TrialDir| trial.record().setup.id.cell == cell.id;
+                let trial = trials.iter().find(of_cell);
+                let budgets = trial.map(budgets).transpose()?.unwrap_or_default();
+                lines.push(Line::of(cell, fault, budgets));
+            }
         }
         systems.push(System {
             name: target.clone(),
@@ -187,7 +194,7 @@ fn carried(most: f64, found: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
 }
 
 impl Line {
-    fn of(cell: &CellAnalysis, fault: &FaultType) -> Line {
+    fn of(cell: &CellAnalysis, fault: &FaultType, budgets: Vec<Budget>) -> Line {
         let reasons = cell.invalid_by_reason();
         let ratios = match (cell.tolerance, reasons.first()) {
             (Some(tolerance), _) => Ok((tolerance.rps, tolerance.p99)),
@@ -197,6 +204,7 @@ impl Line {
         Line {
             fault: fault.to_string(),
             ratios,
+            budgets,
         }
     }
 }

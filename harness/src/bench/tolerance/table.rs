@@ -61,6 +61,12 @@ impl Line {
                 bounds.p99().judge(*p99)
             ),
             Err(reason) => writeln!(f, "  {:<44} inconclusive: {reason}", self.fault),
+        }?;
+        for server in &self.budgets {
+            let slow = if server.slow { ", slow" } else { "" };
+            let name = format!("{}{slow}", server.node);
+            writeln!(f, "    {name:<42} {} → {}", server.free, server.fault)?;
         }
+        Ok(())
     }
 }
