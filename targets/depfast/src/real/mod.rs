@@ -9,6 +9,7 @@ mod disk;
 mod file;
 mod peers;
 mod queue;
+mod slice;
 mod stream;
 
 use std::future::Future;
@@ -65,6 +66,7 @@ where
     T: 'static,
     F: Future<Output = T> + 'static,
 {
+    slice::ask_for_short_slices();
     let wakefulness = Wakefulness::new();
     let (sleeper, waker) = (Arc::clone(&wakefulness), Arc::clone(&wakefulness));
     let runtime = tokio::runtime::Builder::new_current_thread()
