@@ -267,7 +267,10 @@ fn a_server_of_somebody_else_is_left_alone_and_said_so() {
     // The helper as nobody would run it, where nobody can reach it.
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("helper");
-    std::fs::copy(common::example("fault_helper"), &program).unwrap();
+    // Copied by a program of its own: what another test starts meanwhile would hold the file open for writing.
+    let mut copy = std::process::Command::new("cp");
+    let copied = copy.arg(common::example("fault_helper")).arg(&program);
+    assert!(copied.status().unwrap().success());
     for path in [dir.path(), &program] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
