@@ -24,7 +24,8 @@ pub struct LatencyWish {
 }
 
 impl LatencyWish {
-    /// What these faults need; `None` when there is no `disk.latency` among them. Of two means that are named, the device.
+    /// What these faults need; `None` when there is no `disk.latency` among them. Of two means that are named, which is a
+    /// [`contradiction`](LatencyWish::contradiction), the device.
     pub fn of<'a>(kinds: impl IntoIterator<Item = &'a FaultType>) -> Option<LatencyWish> {
         let wishes = kinds.into_iter().filter_map(|kind| match kind {
             FaultType::DiskLatency(latency) => Some(LatencyWish {
@@ -42,6 +43,23 @@ impl LatencyWish {
             },
             shortest: one.shortest.min(other.shortest),
             longest: one.longest.max(other.longest),
+        })
+    }
+
+    /// Why no disk can be what all these faults ask for.
+    pub fn contradiction<'a>(
+        kinds: impl IntoIterator<Item = &'a FaultType, IntoIter: Clone>,
+    ) -> Option<String> {
+        let kinds = kinds.into_iter();
+        let named = |by| {
+            let is_named =
+                |kind: &FaultType| matches!(kind, FaultType::DiskLatency(latency) if latency.by == by);
+            kinds.clone().any(is_named)
+        };
+        (named(DelayedBy::DmDelay) && named(DelayedBy::Fuse)).then(|| {
+            "disk.latency by dm-delay and by fuse: a node's disk has one of them from the start of a run, expected one of \
+             them here and the other in an experiment of its own"
+                .to_owned()
         })
     }
 
@@ -177,6 +195,17 @@ mod tests {
         assert_eq!(wish(&["process.pause"]), None);
         let both = wish(&["disk.latency=50ms", "disk.latency=delay=5ms,by=fuse"]).unwrap();
         assert_eq!((both.by, both.shortest), (DelayedBy::Fuse, Span::millis(5)));
+    }
+
+    #[test]
+    fn two_means_in_one_run_are_a_contradiction() {
+        let said = |faults: &[&str]| {
+            let kinds: Vec<FaultType> = faults.iter().map(|text| text.parse().unwrap()).collect();
+            LatencyWish::contradiction(&kinds)
+        };
+        let [device, layer] = ["dm-delay", "fuse"].map(|by| format!("disk.latency=delay=80ms,by={by}"));
+        assert_eq!(said(&[&device, "disk.latency=80ms", "process.pause"]), None);
+        assert!(said(&[&device, &layer]).unwrap().contains("one of them"));
     }
 
     #[test]

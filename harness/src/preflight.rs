@@ -39,9 +39,12 @@ impl Preflight {
     /// A lost node.
     pub async fn of(
         cluster: &Cluster,
-        cells: impl Iterator<Item = &Cell>,
+        cells: impl Iterator<Item = &Cell> + Clone,
     ) -> Result<Preflight, NodeError> {
         let mut found = Preflight::default();
+        let kinds = cells.clone().flat_map(|cell| &cell.faults);
+        let kinds = kinds.map(|fault| &fault.kind);
+        found.obstacles.extend(LatencyWish::contradiction(kinds));
         for cell in cells {
             for server in cluster.servers() {
                 found.faults(cluster, server, cell).await?;

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use nix::time::{ClockId, clock_getres};
 use node::cgroup::CpuQuota;
+use node::facts::tick;
 
 use crate::reading::{Probe, Reading};
 use crate::servers::Servers;
@@ -58,7 +58,7 @@ impl CpuWindow {
     /// The most that a quota lets the servers have in a window of this length: it holds on average over its periods, and
     /// the kernel notices that it is used up at the next tick of each CPU only.
     pub(super) fn allowed(&self, quota: CpuQuota, length: Duration) -> Reading {
-        let noticed = tick() * self.servers.cpus().len().max(1) as u32;
+        let noticed = tick().duration() * self.servers.cpus().len().max(1) as u32;
         let most = (length + quota.period().duration()).mul_f64(quota.cpus()) + noticed;
         Probe::AllowedShare.reading(self.share(most, length))
     }
@@ -67,12 +67,6 @@ impl CpuWindow {
     pub(super) fn share(&self, used: Duration, length: Duration) -> f64 {
         100.0 * used.as_secs_f64() / (length.as_secs_f64() * self.machine)
     }
-}
-
-/// How often the kernel looks at what runs: the grain of its coarse clock.
-fn tick() -> Duration {
-    let grain = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE);
-    grain.map_or(Duration::from_millis(10), Duration::from)
 }
 
 /// The part of `whole` that `part` is, in per cent; nothing of nothing is nothing.

@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::time::{ClockId, clock_getres};
 use vocab::units::Span;
 
 use crate::blockdev::DeviceNumber;
-use crate::facts::Answer;
+use crate::facts::{Answer, tick};
 use crate::journal::{Entry, Journal, JournalError, Undo};
 use crate::tag;
 use control::{Control, LEAVE_FILE_SYSTEM, Message, Request, TABLE, WHEN_CLOSED};
@@ -84,12 +83,6 @@ pub struct DelayHandle {
     number: DeviceNumber,
     below: DeviceNumber,
     sectors: u64,
-}
-
-/// The grain of the kernel's timers.
-pub fn tick() -> Span {
-    let grain = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE);
-    grain.map_or(Span::millis(10), |grain| Duration::from(grain).into())
 }
 
 /// Whether the kernel has `dm-delay`, within reach of this process.

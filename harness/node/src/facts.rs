@@ -4,6 +4,8 @@
 mod machine;
 mod probe;
 
+pub use machine::tick;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -94,7 +96,7 @@ impl Facts {
             cgroups: Hierarchies::detect(),
             fuse: probe::fuse(),
             dm_delay: devmapper::available(),
-            tick: devmapper::tick(),
+            tick: tick(),
             loop_devices: probe::loop_devices(),
             realtime: probe::realtime(),
             programs: Program::ALL

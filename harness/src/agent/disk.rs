@@ -71,7 +71,7 @@ pub(super) fn begin(disk: &Disk, layer: Layer, home: &Home) -> Option<Making> {
 
 /// Whether the disk is to have a device that delays, and the kernel has one.
 fn can_delay(wish: LatencyWish) -> bool {
-    wish.is_for_a_device(devmapper::tick()) && devmapper::available().is_yes()
+    wish.is_for_a_device(node::facts::tick()) && devmapper::available().is_yes()
 }
 
 impl OwnDisk {

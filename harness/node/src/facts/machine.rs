@@ -1,6 +1,10 @@
+use std::time::Duration;
+
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::utsname::uname;
+use nix::time::{ClockId, clock_getres};
 use nix::unistd::Pid;
+use vocab::units::Span;
 
 pub(super) fn hostname() -> String {
     uname().map_or_else(
@@ -23,6 +27,12 @@ pub(super) fn cpus() -> u32 {
     (0..CpuSet::count())
         .filter(|cpu| set.is_set(*cpu).unwrap_or(false))
         .count() as u32
+}
+
+/// The grain of the kernel's timers.
+pub fn tick() -> Span {
+    let grain = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE);
+    grain.map_or(Span::millis(10), |grain| Duration::from(grain).into())
 }
 
 pub(super) fn system() -> String {

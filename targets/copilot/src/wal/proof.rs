@@ -1,14 +1,8 @@
-//! What proves that the last frame was durable: another one behind it.
-//!
-//! Only the last frame can be torn, so damage to it would look like a torn write. When nothing follows it of itself for a
-//! while, a frame without records does. What was promised in the last moments before a crash stays without proof.
+//! What proves that the last frame was durable: another one behind it, without records if need be.
 
-use std::time::Duration;
+use depfast::disk::frame::QUIET;
 
 use super::{Lsn, Wal};
-
-/// How long nothing must have been written: long enough that a busy log does without these frames.
-const QUIET: Duration = Duration::from_millis(100);
 
 impl Wal {
     pub(super) async fn prove_forever(&self) {

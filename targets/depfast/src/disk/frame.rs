@@ -4,15 +4,21 @@
 //! before it was durable**. That tells damage from what a crash may leave. The one frame that was being written when the
 //! power failed may be there in part, and in any part, because the kernel writes pages in any order; it is torn, nothing
 //! was promised about it, and nothing follows it. Where something does follow, what is broken was once whole. A frame
-//! without records may be written for no other reason.
+//! without records may be written for no other reason: when nothing follows the last frame of itself for a while
+//! ([`QUIET`]), since damage to it would look like a torn write. What was promised in the last moments before a crash stays
+//! without proof.
 //!
 //! `place u64 | previous u64 | length u32 | digest u32 | kind u32 | checksum u32 | records…`, little endian, at multiples
 //! of eight. The checksum covers what precedes it, and the file's salt; what the digest covers, the log decides.
+
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// The length of what precedes the records.
 pub const HEAD: usize = 32;
+/// How long nothing is written until the last frame is to be proven: long enough that a busy log does without.
+pub const QUIET: Duration = Duration::from_millis(100);
 const ALIGNMENT: u64 = 8;
 const KIND_RECORDS: u32 = 1;
 const KIND_SEAL: u32 = 2;
