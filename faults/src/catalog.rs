@@ -146,6 +146,7 @@ fn listed(kind: &FaultType) -> Listed {
             "the server and its page cache get at most so much memory",
             parameters::<MemoryLimit>(),
             &[
+                Backend::MemoryHighSwap,
                 Backend::MemoryHigh,
                 Backend::MemoryLimitSwap,
                 Backend::MemoryLimit,

@@ -52,8 +52,7 @@ impl LatencyWish {
     ) -> Option<String> {
         let kinds = kinds.into_iter();
         let named = |by| {
-            let is_named =
-                |kind: &FaultType| matches!(kind, FaultType::DiskLatency(latency) if latency.by == by);
+            let is_named = |kind: &FaultType| matches!(kind, FaultType::DiskLatency(latency) if latency.by == by);
             kinds.clone().any(is_named)
         };
         (named(DelayedBy::DmDelay) && named(DelayedBy::Fuse)).then(|| {
@@ -203,7 +202,8 @@ mod tests {
             let kinds: Vec<FaultType> = faults.iter().map(|text| text.parse().unwrap()).collect();
             LatencyWish::contradiction(&kinds)
         };
-        let [device, layer] = ["dm-delay", "fuse"].map(|by| format!("disk.latency=delay=80ms,by={by}"));
+        let [device, layer] =
+            ["dm-delay", "fuse"].map(|by| format!("disk.latency=delay=80ms,by={by}"));
         assert_eq!(said(&[&device, "disk.latency=80ms", "process.pause"]), None);
         assert!(said(&[&device, &layer]).unwrap().contains("one of them"));
     }

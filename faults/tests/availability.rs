@@ -71,7 +71,7 @@ fn a_machine_with_everything_uses_the_kernels_own_means() {
     let expected = [
         ("cpu.quota", Some(CgroupQuota)),
         ("cpu.contention", Some(WeightedSpinner)),
-        ("memory.limit", Some(MemoryHigh)),
+        ("memory.limit", Some(MemoryHighSwap)),
         ("disk.throughput", Some(IoMax)),
         ("disk.iops", Some(IoMax)),
         ("disk.contention", Some(DiskWriter)),
@@ -207,6 +207,10 @@ fn every_means_is_listed_with_what_it_lacks_and_the_first_without_is_taken() {
     assert_eq!(
         means("memory.limit"),
         [
+            (
+                MemoryHighSwap,
+                lacks("the controllers here are those of cgroup v1")
+            ),
             (
                 MemoryHigh,
                 lacks("the controllers here are those of cgroup v1")

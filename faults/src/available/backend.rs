@@ -12,6 +12,8 @@ pub enum Backend {
     DutyCycle,
     /// Busy threads in a cgroup with a weight.
     WeightedSpinner,
+    /// `memory.high` with swap space of depbench's own (cgroup v2).
+    MemoryHighSwap,
     /// `memory.high`: throttled above the limit (cgroup v2).
     MemoryHigh,
     /// `memory.limit_in_bytes` with swap space of depbench's own (cgroup v1).
@@ -50,6 +52,7 @@ impl fmt::Display for Backend {
             Backend::CgroupQuota => "cgroup quota",
             Backend::DutyCycle => "duty cycle (SIGSTOP/SIGCONT)",
             Backend::WeightedSpinner => "spinner in a weighted cgroup",
+            Backend::MemoryHighSwap => "cgroup v2 memory.high with swap space of its own",
             Backend::MemoryHigh => "cgroup v2 memory.high",
             Backend::MemoryLimitSwap => "cgroup v1 memory limit with swap space of its own",
             Backend::MemoryLimit => "cgroup v1 memory limit",
@@ -75,6 +78,9 @@ impl Backend {
         match self {
             Backend::CgroupQuota | Backend::WeightedSpinner => "root, cgroup controller cpu",
             Backend::DutyCycle | Backend::Signals => "to be the servers' user",
+            Backend::MemoryHighSwap => {
+                "root, cgroup v2 controller memory, loop devices, no swap yet"
+            }
             Backend::MemoryHigh => "root, cgroup v2 controller memory",
             Backend::MemoryLimitSwap => {
                 "root, cgroup v1 controller memory, loop devices, no swap yet"

@@ -7,6 +7,10 @@ use crate::spec::{MemoryLimit, Swap};
 
 use super::{Backend, Candidate, lacks_controller};
 
+const SHARED: &str =
+    "a server that grows past the limit swaps; swap is shared by all nodes of the machine";
+const HELD: &str =
+    "without swap growth is slowed, and what the server holds already stays above the limit";
 const KILLED: &str = "without swap a server that grows past the limit is killed, not slowed";
 
 pub(super) fn limit(limit: &MemoryLimit, facts: &Facts) -> Vec<Candidate> {
@@ -15,16 +19,25 @@ pub(super) fn limit(limit: &MemoryLimit, facts: &Facts) -> Vec<Candidate> {
         lacks_controller(facts, Controller::Memory, Some(version), need)
     };
     let swaps = facts.swap.0 > 0 && limit.swap != Swap::None;
+    let high = Candidate::new(Backend::MemoryHigh, obstacle(Mode::V2));
     let plain = Candidate::new(Backend::MemoryLimit, obstacle(Mode::V1));
     vec![
-        Candidate::new(Backend::MemoryHigh, obstacle(Mode::V2)),
+        Candidate::new(
+            Backend::MemoryHighSwap,
+            obstacle(Mode::V2).or_else(|| no_swap_of_ours(limit, facts)),
+        )
+        .noted("a server above the limit swaps to the machine's disk, and stands nearly still when 512MiB of swap are full"),
+        high.noted(match swaps {
+            true => SHARED,
+            false => HELD,
+        }),
         Candidate::new(
             Backend::MemoryLimitSwap,
             obstacle(Mode::V1).or_else(|| no_swap_of_ours(limit, facts)),
         )
         .noted("a server that grows past the limit swaps to the machine's disk, and is killed when 512MiB of swap are full"),
         plain.noted(match swaps {
-            true => "a server that grows past the limit swaps; swap is shared by all nodes of the machine",
+            true => SHARED,
             false => KILLED,
         }),
     ]

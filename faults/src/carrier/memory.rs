@@ -15,7 +15,7 @@ use crate::spec::{MemoryLimit, Swap};
 use crate::standing::Standing;
 
 const FAULT: &str = "memory.limit";
-/// Of swap space; a server that needs more is killed.
+/// Of swap space; a server that needs more is killed (v1) or stands nearly still (v2).
 const SWAP_SIZE: Bytes = Bytes(512 << 20);
 
 /// How often a limit below what is in use is tried to be set.
@@ -52,12 +52,16 @@ impl Memory {
             group,
             servers,
             limit: match backend {
-                Backend::MemoryHigh => cgroup::MemoryLimit::Throttle(spec.bytes),
+                Backend::MemoryHighSwap | Backend::MemoryHigh => {
+                    cgroup::MemoryLimit::Throttle(spec.bytes)
+                }
                 _ => cgroup::MemoryLimit::Hard(spec.bytes),
             },
             swap: spec.swap,
             swap_disk: match backend {
-                Backend::MemoryLimitSwap => Some(SwapDisk::make(context.journal.dir(), SWAP_SIZE)?),
+                Backend::MemoryHighSwap | Backend::MemoryLimitSwap => {
+                    Some(SwapDisk::make(context.journal.dir(), SWAP_SIZE)?)
+                }
                 _ => None,
             },
             journal: context.journal.clone(),
