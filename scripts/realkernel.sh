@@ -22,6 +22,9 @@ verb=${1:?build, up, in, crash, boot, down, suite or short}
 dir=$(realpath -m "${2:?a directory}")
 shift 2
 
+# Ansible's ssh masters go by the names of the machines, which are the same in each DIR.
+export ANSIBLE_SSH_CONTROL_PATH_DIR=$dir/cp
+
 fail() {
     echo "FAILED: $*" >&2
     exit 1

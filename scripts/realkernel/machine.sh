@@ -170,5 +170,5 @@ down() {
         rm -f "$dir/n$i".{pid,lock,img,cow,log}
     done
     ip netns del "$tag" 2>/dev/null || true
-    rm -rf "$dir"/{tag,ram,known_hosts,ssh_config,inventory.yml}
+    rm -rf "$dir"/{tag,ram,cp,known_hosts,ssh_config,inventory.yml}
 }
