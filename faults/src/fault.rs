@@ -1,3 +1,5 @@
+use node::cgroup::{Child, NodeCgroup};
+
 use crate::available::{Availability, Backend, available};
 use crate::carrier::{Carrier, carrier};
 use crate::context::FaultContext;
@@ -32,6 +34,7 @@ pub struct Fault {
     kind: FaultType,
     backend: Backend,
     carrier: Box<dyn Carrier>,
+    group: Option<NodeCgroup>,
     is_in: bool,
 }
 
@@ -71,6 +74,7 @@ impl Fault {
             kind: kind.clone(),
             backend,
             carrier: carrier(kind, backend, context)?,
+            group: context.cgroup.clone(),
             is_in: false,
         })
     }
@@ -89,8 +93,9 @@ impl Fault {
     /// was last.
     ///
     /// # Errors
-    /// It cannot be measured, or a program behind the fault has died.
+    /// It cannot be measured, a program behind the fault has died, or somebody removed the server's group.
     pub fn probe(&mut self) -> Result<Vec<Reading>, FaultError> {
+        self.check_group()?;
         self.carrier.probe()
     }
 
@@ -98,12 +103,13 @@ impl Fault {
     /// fails, those before it are undone.
     ///
     /// # Errors
-    /// It is in already, the server has ended, or the system refuses.
+    /// It is in already, the server has ended or its group is gone, or the system refuses.
     pub fn inject(&mut self) -> Result<Injected, FaultError> {
         if self.is_in {
             let fault = self.kind.name();
             return Err(FaultError::AlreadyIn { fault });
         }
+        self.check_group()?;
         match self.carrier.inject() {
             Ok(detail) => {
                 self.is_in = true;
@@ -119,6 +125,12 @@ impl Fault {
                 Err(error)
             }
         }
+    }
+
+    /// Without its group the server has neither its machine size nor the limits of faults.
+    fn check_group(&self) -> Result<(), FaultError> {
+        let checked = self.group.as_ref().map(|group| group.check(Child::Server));
+        Ok(checked.unwrap_or(Ok(()))?)
     }
 
     /// Restores what was before the fault; fine when it is not in.

@@ -37,7 +37,7 @@ pub use node::{Injected, Node, Purpose};
 pub use process::{Job, Process};
 pub use sites::Sites;
 pub use ssh::{Healed, heal};
-pub use state::{Settings, StateDir};
+pub use state::{Settings, StateDir, run_of};
 
 use local::Local;
 use roster::Roster;

@@ -22,10 +22,9 @@ use std::time::{Duration, Instant};
 use faults::FaultType;
 use node::journal;
 use vocab::ids::RunName;
-use vocab::time::Wall;
 use vocab::units::Span;
 
-use crate::cluster::StateDir;
+use crate::cluster::{StateDir, run_of};
 use crate::plan::Generator;
 use condition::Condition;
 use home::Home;
@@ -88,14 +87,14 @@ pub struct Tally {
 /// # Errors
 /// When a round cannot be begun, for reasons that have nothing to do with undoing.
 pub fn soak(settings: &Settings, mut told: impl FnMut(&Round)) -> io::Result<Tally> {
-    let label = Wall::now().label();
-    let home = Home::make(&label)?;
+    let name = run_of("soak");
+    let home = Home::make(&name)?;
     let state = StateDir::at(home.path())?;
     let mut random = Generator::new(settings.seed);
     let mut tally = Tally::default();
     let stranger = Stranger::start()?;
     for number in 1..=settings.rounds {
-        let run: RunName = format!("soak-{label}-{number}")
+        let run: RunName = format!("{name}-{number}")
             .parse()
             .map_err(io::Error::other)?;
         let ground = Ground {

@@ -13,6 +13,7 @@ use common::needs_root;
 use common::runs::Lab;
 use common::stranger::Stranger;
 use nix::sys::signal::Signal;
+use node::journal::{Journal, Purpose, Undo};
 
 /// A busy machine may be late.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -204,12 +205,25 @@ fn a_short_soak_leaves_nothing() {
         return;
     }
     let lab = Lab::new("soak");
+    // As a run that was killed altogether leaves it.
+    let left = lab.state().join("nodes/depbench-earlier-s1");
+    fs::create_dir_all(&left).unwrap();
+    let purpose = Purpose {
+        run: "earlier".parse().unwrap(),
+        node: "s1".parse().unwrap(),
+    };
+    let journal = Journal::open(&lab.state().join("journal"), &purpose).unwrap();
+    let path = left.clone();
+    let _stays = journal.record(Undo::RemoveDir { path }).unwrap();
+    drop(journal);
     let ended = lab
         .depbench(&["soak", "--rounds", "10", "--seed", "2"])
         .end();
     ended
         .expect(0)
-        .says(&["round  10", "agents", "guardians", "depbench heal"]);
+        .says(&["round  10", "agents", "guardians", "depbench heal"])
+        .says(&["an earlier run had left something: healed: earlier/s1: remove directory"]);
+    assert!(!left.exists());
 }
 
 #[test]

@@ -79,6 +79,12 @@ pub enum CgroupError {
         /// The group.
         path: PathBuf,
     },
+    /// A group that was made is not there any more.
+    #[error("{} is gone: somebody else removed the node's group, and with it what limits its processes", path.display())]
+    Removed {
+        /// The group.
+        path: PathBuf,
+    },
     /// A process that is there already cannot be taken into a group.
     #[error("cannot take {process} into a group: {reason}")]
     NotAdopted {

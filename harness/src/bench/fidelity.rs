@@ -18,8 +18,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use node::facts::Facts;
-use vocab::ids::RunName;
-use vocab::time::Wall;
 use vocab::units::Span;
 
 pub use cases::Beside;
@@ -28,7 +26,7 @@ pub use report::Fidelity;
 pub use tolerance::Tolerance;
 
 use crate::agent::wire::{Output, Place as Group, Spawn};
-use crate::cluster::{Cluster, ClusterError, NodeError, Settings as ClusterSettings};
+use crate::cluster::{Cluster, ClusterError, NodeError, Settings as ClusterSettings, run_of};
 use crate::experiment;
 use crate::run::RunError;
 use crate::runtime::{self, Stop};
@@ -113,12 +111,9 @@ async fn measure_during(
     let spec = experiment::from_text("(fidelity)", CLUSTER.to_owned())?
         .spec
         .cluster;
-    let run: RunName = format!("fidelity-{}", Wall::now().label())
-        .parse()
-        .expect("a time is part of a name");
     let settings = ClusterSettings {
         layer: work.layer(),
-        ..ClusterSettings::new(run)?
+        ..ClusterSettings::new(run_of("fidelity"))?
     };
     let cluster = Cluster::up(&spec, settings, |_| {}).await?;
     let measured = tokio::select! {

@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use faults::{Availability, FaultType, available};
 use results::stats::{Analysis, Bound, CellAnalysis, Ratio};
 use results::{RunDir, TrialDir};
-use vocab::ids::{Phase, Role, RunName};
-use vocab::time::Wall;
+use vocab::ids::{Phase, Role};
 use vocab::units::Span;
 
 use self::budget::{Budget, budgets};
 use self::experiments::spelt;
 use super::run_experiment;
-use crate::cluster::{Cluster, ClusterError, Settings as ClusterSettings};
+use crate::cluster::{Cluster, ClusterError, Settings as ClusterSettings, run_of};
 use crate::experiment;
 use crate::run::RunError;
 use crate::runtime;
@@ -218,10 +217,8 @@ fn possible(settings: &Settings) -> Result<(Vec<FaultType>, Vec<String>), RunErr
     let peak = experiment::from_text("(tolerance)", settings.closed_file("depfast-raft"))?;
     let spec = peak.spec.cluster;
     let (facts, wiring) = runtime::block_on(async {
-        let run: RunName = format!("tolerance-{}", Wall::now().label())
-            .parse()
-            .expect("a time is part of a name");
-        let cluster = Cluster::up(&spec, ClusterSettings::new(run)?, |_| {}).await?;
+        let settings = ClusterSettings::new(run_of("tolerance"))?;
+        let cluster = Cluster::up(&spec, settings, |_| {}).await?;
         let server = cluster.servers().next().expect("it has three");
         let facts = cluster.facts(server).await;
         let wiring = cluster.wiring();

@@ -12,7 +12,7 @@ use vocab::time::Wall;
 use vocab::units::{Share, Span};
 use workloads::compare::{Comparison, ComparisonPlan, compare_with_redis_benchmark};
 
-use super::{CliError, Exit, output};
+use super::{CliError, Exit, heal, output};
 use crate::bench::tolerance::{Bounds, Tolerances};
 use crate::{bench, run};
 
@@ -156,6 +156,7 @@ struct Load {
 
 impl Bench {
     pub(super) fn execute(self) -> Result<Exit, CliError> {
+        heal::before_a_run();
         let (comparison, exit) = match self.what {
             What::Targets(targets) => (targets.compare()?.to_string(), Exit::Pass),
             What::Tolerance(tolerance) => (tolerance.measure()?.to_string(), Exit::Pass),

@@ -4,12 +4,10 @@ use std::path::PathBuf;
 use clap::Args;
 use faults::{Availability, CheckRow, Wiring, check_table};
 use node::facts::Facts;
-use vocab::ids::RunName;
-use vocab::time::Wall;
 
 use super::{CliError, Exit, output, plan};
 use crate::cluster::spec::ClusterSpec;
-use crate::cluster::{Cluster, NodeError, Settings};
+use crate::cluster::{Cluster, NodeError, Settings, run_of};
 use crate::experiment::{self, Cell, Experiment};
 use crate::preflight::{Preflight, layer_for};
 use crate::runtime;
@@ -69,12 +67,9 @@ struct Found {
 }
 
 async fn ask(spec: &ClusterSpec, cells: &[&Cell]) -> Result<Found, CliError> {
-    let run: RunName = format!("check-{}", Wall::now().label())
-        .parse()
-        .expect("a time is part of a name");
     let settings = Settings {
         layer: layer_for(cells.iter().copied()),
-        ..Settings::new(run)?
+        ..Settings::new(run_of("check"))?
     };
     let cluster = Cluster::up(spec, settings, |_| {}).await?;
     let found = ask_servers(&cluster, cells).await;

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use node::journal::{self, Report};
+use node::journal::{self, JournalError, Report};
 
 use super::{CliError, Exit, output};
 use crate::cluster::spec::ClusterSpec;
@@ -36,9 +36,37 @@ impl Heal {
     }
 }
 
-fn here(state: &StateDir) -> Result<Exit, CliError> {
+/// Undoes what a crash has left here before anything new is built on it, and says so. What cannot be undone stays in the
+/// journal, and what it is in the way of will say so.
+pub(super) fn before_a_run() {
+    let reports = match undo(&StateDir::of_this_user()) {
+        Ok(reports) => reports,
+        Err(error) => {
+            return output::print_error(&format!("warning: {error}; see `depbench heal`\n"));
+        }
+    };
+    for report in &reports {
+        for healed in &report.healed {
+            output::print_error(&format!(
+                "note: an earlier run had left something: {healed}\n"
+            ));
+        }
+        for unhealed in &report.unhealed {
+            output::print_error(&format!(
+                "warning: {unhealed}; `depbench heal` tries again\n"
+            ));
+        }
+    }
+}
+
+fn undo(state: &StateDir) -> Result<Vec<Report>, JournalError> {
     let mut reports = soak::heal_abandoned(state)?;
     reports.push(journal::heal(&state.journal())?);
+    Ok(reports)
+}
+
+fn here(state: &StateDir) -> Result<Exit, CliError> {
+    let reports = undo(state)?;
     for report in &reports {
         output::print(&format!("{report}\n"))?;
     }

@@ -3,14 +3,13 @@ use faults::presets::{PRESETS, Preset};
 use faults::spec::{ClientTraffic, Link};
 use faults::{Effect, FaultType, Place};
 use node::journal::Purpose;
-use vocab::ids::{NodeName, RunName};
+use vocab::ids::NodeName;
 use vocab::problem::{FieldPath, Problem};
-use vocab::time::Wall;
 use vocab::units::Span;
 
-use super::{CliError, Exit, output};
+use super::{CliError, Exit, heal, output};
 use crate::cluster::running;
-use crate::cluster::{Settings, StateDir};
+use crate::cluster::{Settings, StateDir, run_of};
 use crate::control::fault;
 use crate::inject::{Told, process};
 use crate::runtime::{self, Stop};
@@ -122,10 +121,9 @@ impl Inject {
             }
             (None, pid) => {
                 let pid = pid.expect("one of the two is required");
-                let run: RunName = format!("inject-{}", Wall::now().label())
-                    .parse()
-                    .expect("a time is part of a name");
-                process::inject(pid, &kind, self.length, &Settings::new(run)?, stop, tell).await?;
+                heal::before_a_run();
+                let settings = Settings::new(run_of("inject"))?;
+                process::inject(pid, &kind, self.length, &settings, stop, tell).await?;
             }
         }
         if let Some(error) = lost_output {

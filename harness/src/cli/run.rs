@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CliError, Exit};
+use super::{CliError, Exit, heal};
 use crate::experiment;
 use crate::run::{self, Afterwards, Options, Output, Source, Verdict};
 
@@ -45,6 +45,7 @@ impl Run {
             (None, Some(dir)) => Source::Resume(dir),
             (None, None) => unreachable!("clap asks for one of them"),
         };
+        heal::before_a_run();
         let finished = run::run(&Options {
             source,
             program: run::this_program()?,

@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::{CliError, Exit, output};
+use super::{CliError, Exit, heal, output};
 use crate::run;
 use crate::soak::{Settings, soak};
 
@@ -28,6 +28,7 @@ impl Soak {
             seed: self.seed,
             program: run::this_program()?,
         };
+        heal::before_a_run();
         let told = |round: &crate::soak::Round| output::print_error(&format!("{round}\n"));
         let tally = soak(&settings, told).map_err(|source| CliError::System {
             what: "go on".to_owned(),

@@ -3,6 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use vocab::ids::{NodeName, RunName};
+use vocab::time::Wall;
 use vocab::units::Span;
 
 use super::error::ClusterError;
@@ -59,6 +60,13 @@ pub struct Settings {
     pub layer: Layer,
     /// Devices that may be formatted, each of one node.
     pub format: BTreeSet<(NodeName, PathBuf)>,
+}
+
+/// The run of a command that has no experiment: no other command's, also of those that begin within the same second.
+pub fn run_of(command: &str) -> RunName {
+    format!("{command}-{}-{}", Wall::now().label(), std::process::id())
+        .parse()
+        .expect("a command, a time and a number are short enough for a name")
 }
 
 impl Settings {

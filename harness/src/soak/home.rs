@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use node::journal::{self, JournalError, Report};
+use vocab::ids::RunName;
 
 use crate::cluster::StateDir;
 
+/// What the name of every soak begins with.
 const PREFIX: &str = "soak-";
 
 /// A state directory of its own, so that a soak heals nothing of what else runs on the machine. Locked while the soak lives.
@@ -18,8 +20,8 @@ pub(super) struct Home {
 
 impl Home {
     /// Makes one below the state directory of this user.
-    pub(super) fn make(label: &str) -> io::Result<Home> {
-        let path = below(&StateDir::of_this_user()).join(format!("{PREFIX}{label}"));
+    pub(super) fn make(name: &RunName) -> io::Result<Home> {
+        let path = below(&StateDir::of_this_user()).join(name.as_str());
         fs::create_dir_all(&path)?;
         let lock = lock(&path)?
             .ok_or_else(|| io::Error::other(format!("another soak works in {}", path.display())))?;

@@ -227,6 +227,15 @@ impl NodeCgroup {
         Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
     }
 
+    /// Whether a child still stands in every hierarchy.
+    ///
+    /// # Errors
+    /// [`CgroupError::Removed`] when somebody else has removed it: whatever was limited there is limited no more.
+    pub fn check(&self, child: Child) -> Result<(), CgroupError> {
+        let gone = self.dirs(Scope::Child(child)).find(|dir| !dir.exists());
+        gone.map_or(Ok(()), |path| Err(CgroupError::Removed { path }))
+    }
+
     /// What has been used so far. Counters that cannot be read are `None`.
     pub fn stat(&self, scope: Scope) -> CgroupStat {
         let mut stat = CgroupStat::default();
