@@ -1,85 +1,89 @@
 //! How a choice is accepted, from a pilot or whoever recovers.
 
+use super::deliver::Message;
 use super::{Place, Rules, World};
 use crate::core::*;
 
 /// An attempt at having a choice accepted.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub(super) struct Accepting {
+    pub(super) place: Place,
     pub(super) ballot: Ballot,
     pub(super) choice: Choice,
-    pub(super) asked: Vec<ReplicaId>,
-    pub(super) accepted: usize,
+    pub(super) accepted: Vec<ReplicaId>,
 }
 
 impl World {
+    /// A proposer accepts its own choice; false if it may not.
     pub(super) fn begin_to_accept(
         &mut self,
-        me: ReplicaId,
-        (role, index): Place,
+        place: Place,
         ballot: Ballot,
         choice: Choice,
         rules: &Rules,
-    ) -> Option<Accepting> {
-        let accepting = Accepting {
+    ) -> bool {
+        self.accepting.push(Accepting {
+            place,
             ballot,
             choice,
-            asked: Vec::new(),
-            accepted: 0,
-        };
-        self.accept_at(me, (role, index), accepting, rules)
+            accepted: Vec::new(),
+        });
+        let begun = self.accept(self.accepting.len() - 1, ballot.proposer, rules);
+        self.accepting
+            .sort_by_key(|accepting| (accepting.place, accepting.ballot));
+        begun
     }
 
-    pub(super) fn accept_at(
-        &mut self,
-        id: ReplicaId,
-        (role, index): Place,
-        mut accepting: Accepting,
-        rules: &Rules,
-    ) -> Option<Accepting> {
+    /// A replica accepts a choice, which may be the last that was needed; false if it refuses.
+    pub(super) fn accept(&mut self, position: usize, at: ReplicaId, rules: &Rules) -> bool {
+        let Accepting {
+            place: (role, index),
+            ballot,
+            choice,
+            ..
+        } = self.accepting[position].clone();
         let view = self.replicas[0].standing(role.other()).current;
-        let choice = accepting.choice.clone();
-        let dep = choice.dep;
-        let acceptor = self.at(id);
-        let accepted = acceptor
-            .accept(role, index, accepting.ballot, choice, view)
-            .is_ok();
-        if accepted && rules.overwrites_vote {
-            let entry = acceptor.logs[role].get_or_make(index)?;
-            if let Some(vote) = &mut entry.vote {
-                vote.dep = dep;
-            }
+        let majority = self.quorums().majority();
+        let acceptor = self.at(at);
+        let reply = acceptor.accept(role, index, ballot, choice.clone(), view);
+        if reply.is_err() {
+            return false;
         }
-        accepting.accepted += usize::from(accepted);
-        accepting.asked.push(id);
-        accepting.asked.sort_unstable();
-        accepted.then_some(accepting)
+        if rules.overwrites_vote
+            && let Some(entry) = acceptor.logs[role].get_or_make(index)
+            && let Some(vote) = &mut entry.vote
+        {
+            vote.dep = choice.dep;
+        }
+        let accepted = &mut self.accepting[position].accepted;
+        accepted.push(at);
+        accepted.sort_unstable();
+        if accepted.len() >= majority {
+            self.chosen((role, index), choice);
+        }
+        true
     }
 
-    pub(super) fn accept(
-        &self,
-        accepting: &Accepting,
-        place: Place,
-        rules: &Rules,
-        out: &mut Vec<Self>,
-        put: impl Fn(&mut Self, Accepting),
-    ) {
-        let majority = self.replicas[0].quorums().majority();
-        for replica in &self.replicas {
-            let id = replica.me();
-            if accepting.accepted >= majority || accepting.asked.contains(&id) {
-                continue;
-            }
-            let mut world = self.clone();
-            let Some(accepting) = world.accept_at(id, place, accepting.clone(), rules) else {
-                continue;
-            };
-            if accepting.accepted >= majority {
-                world.chosen(place, accepting.choice.clone());
-            }
-            put(&mut world, accepting);
-            out.push(world);
+    /// A choice gets the acceptances that it lacks.
+    pub(super) fn have_accepted(&self, position: usize, rules: &Rules, out: &mut Vec<Self>) {
+        let majority = self.quorums().majority();
+        if self.accepting[position].accepted.len() >= majority {
+            return;
         }
+        let mut worlds = vec![self.clone()];
+        for id in self.ids() {
+            if self.accepting[position].accepted.contains(&id) {
+                continue;
+            }
+            let with_it: Vec<_> = worlds
+                .iter()
+                .filter(|world| world.accepting[position].accepted.len() < majority)
+                .flat_map(|world| world.hearing(Message::Choice(position), id, rules))
+                .collect();
+            worlds.extend(with_it);
+        }
+        worlds.retain(|world| world.accepting[position].accepted.len() >= majority);
+        out.append(&mut worlds);
     }
 
     pub(super) fn choose_at(&mut self, me: ReplicaId, (role, index): Place, choice: Choice) {
@@ -91,7 +95,7 @@ impl World {
         self.at(me).commit(role, index, commit);
     }
 
-    pub(super) fn chosen(&mut self, place: Place, choice: Choice) {
+    fn chosen(&mut self, place: Place, choice: Choice) {
         if !self
             .chosen
             .iter()
@@ -102,22 +106,4 @@ impl World {
                 .sort_by_key(|(place, choice)| (*place, choice.dep));
         }
     }
-}
-
-/// All majorities of the answers that contain the asker's own.
-pub(super) fn majorities<T: Clone>(
-    answers: &[(ReplicaId, T)],
-    own: ReplicaId,
-    quorums: Quorums,
-) -> Vec<Vec<(ReplicaId, T)>> {
-    (0..1u32 << answers.len())
-        .filter(|mask| mask.count_ones() as usize >= quorums.majority())
-        .map(|mask| {
-            let chosen = |(place, answer): (usize, &(ReplicaId, T))| {
-                (mask >> place & 1 == 1).then(|| answer.clone())
-            };
-            answers.iter().enumerate().filter_map(chosen).collect()
-        })
-        .filter(|subset: &Vec<(ReplicaId, T)>| subset.iter().any(|(id, _)| *id == own))
-        .collect()
 }

@@ -1,21 +1,29 @@
 //! Every order of messages, in small: a few entries, a takeover or two, a restart.
 //!
-//! A message that is not delivered is lost or late, so every prefix of deliveries is explored; what a proposer concludes
-//! may rest on any majority of the answers given so far. States are told apart by their hash.
+//! A message that is not delivered is lost or late, and what a proposer concludes may rest on any majority of the answers.
+//! Of orders that differ only in what happens first at different replicas one is explored: a message is delivered as late as
+//! possible, which is right before something at the same replica whose outcome depends on it ([`Event::conflicts`]) or
+//! before its sender concludes something from the answer. So a step is one conclusion, with all deliveries that it needs.
+//! States are told apart by their hash, and those that differ only in the names of followers are one.
 
 mod accept;
+mod deliver;
+mod event;
 mod fate;
+mod matter;
 mod propose;
 mod recover;
 mod symmetry;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use bytes::BufMut;
 
 use super::*;
 use crate::batch::{Batch, BatchBuilder, ClientId, GroupBuilder};
+use accept::Accepting;
 use propose::Drive;
 use recover::Recovery;
 use symmetry::Symmetry;
@@ -59,11 +67,12 @@ impl Rules {
 
 type Place = (Role, Index);
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 struct World {
-    replicas: Vec<Acceptor>,
+    replicas: Vec<Rc<Acceptor>>,
     drives: Vec<Drive>,
     recoveries: Vec<Recovery>,
+    accepting: Vec<Accepting>,
     chosen: Vec<(Place, Choice)>,
     proposed: [u64; 2],
     takeovers: usize,
@@ -77,10 +86,11 @@ fn explore(scope: Scope, rules: Rules) -> Result<usize, String> {
     let start = World {
         replicas: members
             .iter()
-            .map(|me| Acceptor::new(*me, &members, false))
+            .map(|me| Rc::new(Acceptor::new(*me, &members, false)))
             .collect(),
         drives: Vec::new(),
         recoveries: Vec::new(),
+        accepting: Vec::new(),
         chosen: Vec::new(),
         proposed: [0; 2],
         takeovers: 0,
@@ -94,8 +104,12 @@ fn explore(scope: Scope, rules: Rules) -> Result<usize, String> {
     while let Some(world) = stack.pop() {
         world.check()?;
         world.steps(&scope, &rules, &mut next);
-        for world in next.drain(..) {
+        for mut world in next.drain(..) {
+            world.forget_what_is_over();
             if seen.insert(symmetry.fingerprint(&world)) {
+                if seen.len().is_multiple_of(1 << 20) {
+                    println!("{} states, {} to go on from", seen.len(), stack.len());
+                }
                 stack.push(world);
             }
         }
@@ -116,7 +130,15 @@ fn batch(role: Role, number: u64) -> Batch {
 
 impl World {
     fn at(&mut self, id: ReplicaId) -> &mut Acceptor {
-        &mut self.replicas[id.0 as usize]
+        Rc::make_mut(&mut self.replicas[id.0 as usize])
+    }
+
+    fn quorums(&self) -> Quorums {
+        self.replicas[0].quorums()
+    }
+
+    fn ids(&self) -> impl Iterator<Item = ReplicaId> + use<> {
+        (0..self.replicas.len() as u32).map(ReplicaId)
     }
 
     /// I1 and I3.
@@ -140,23 +162,50 @@ impl World {
     fn steps(&self, scope: &Scope, rules: &Rules, out: &mut Vec<Self>) {
         for role in Role::BOTH {
             if self.proposed[role as usize] < scope.entries[role as usize] {
-                self.propose(role, out);
+                self.propose(role, rules, out);
             }
         }
         for position in 0..self.drives.len() {
             self.drive(position, rules, out);
         }
+        for position in 0..self.accepting.len() {
+            self.have_accepted(position, rules, out);
+        }
         for position in 0..self.recoveries.len() {
             self.recover(position, rules, out);
         }
         if self.takeovers < scope.takeovers {
-            self.take_over(out);
+            self.take_over(rules, out);
         }
         if self.restarts < scope.restarts {
             self.restart(rules, out);
         }
         if self.learners < scope.learners {
-            self.learn(out);
+            self.learn(rules, out);
         }
+    }
+
+    /// Makes states equal that differ in nothing that can still matter.
+    fn forget_what_is_over(&mut self) {
+        let replicas = &self.replicas;
+        for drive in &mut self.drives {
+            let ((role, index), origin) = (drive.place, drive.vote.value.origin);
+            drive.over |= !replicas[origin.pilot.0 as usize].is_mine(role, index, origin);
+            if drive.over {
+                drive
+                    .answers
+                    .iter_mut()
+                    .for_each(|(_, dep)| *dep = Index::ZERO);
+            }
+        }
+        self.recoveries.retain(|recovery| {
+            let (role, index) = recovery.place;
+            let entry = replicas[recovery.ballot.proposer.0 as usize]
+                .log(role)
+                .get(index);
+            entry.is_some_and(|entry| {
+                entry.commit.is_none() && entry.promised == Some(recovery.ballot)
+            })
+        });
     }
 }

@@ -1,8 +1,10 @@
 //! Which states are the same but for the names of replicas without a role.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hasher};
+use std::rc::Rc;
 
 use super::accept::Accepting;
+use super::recover::Recovery;
 use super::{Scope, World};
 use crate::core::*;
 
@@ -10,6 +12,7 @@ use crate::core::*;
 ///
 /// Ballots of one round are ordered by who made them, so two takeovers tell any two replicas apart.
 pub(super) struct Symmetry {
+    scope: Scope,
     /// The new names, by the old ones.
     names: Vec<Vec<ReplicaId>>,
 }
@@ -27,14 +30,19 @@ impl Symmetry {
             .into_iter()
             .map(|order| pilots.into_iter().chain(order).collect())
             .collect();
-        Self { names }
+        Self {
+            scope: *scope,
+            names,
+        }
     }
 
-    /// The same for equal states.
+    /// The same for states that differ in names only, or in nothing that can still matter.
     pub(super) fn fingerprint(&self, world: &World) -> u64 {
         let fingerprint = |names: &Vec<ReplicaId>| {
             let mut hasher = DefaultHasher::new();
-            world.renamed(names).hash(&mut hasher);
+            world
+                .renamed(names)
+                .hash_what_matters(&self.scope, &mut hasher);
             hasher.finish()
         };
         let least = self.names.iter().map(fingerprint).min();
@@ -67,32 +75,28 @@ impl World {
     fn renamed(&self, names: &Names) -> Self {
         let mut world = self.clone();
         for replica in &mut world.replicas {
-            replica.rename(names);
+            Rc::make_mut(replica).rename(names);
         }
-        world.replicas.sort_unstable_by_key(Acceptor::me);
+        world.replicas.sort_unstable_by_key(|replica| replica.me());
         for drive in &mut world.drives {
             rename_all(drive.answers.iter_mut().map(|(id, _)| id), names);
             drive.answers.sort_unstable();
-            rename_all(&mut drive.refused, names);
-            drive.refused.sort_unstable();
-            rename_accepting(&mut drive.accepting, names);
         }
-        world.drives.sort_by_key(|drive| drive.place);
         for recovery in &mut world.recoveries {
             rename_ballot(&mut recovery.ballot, names);
-            for (id, report) in &mut recovery.reports {
-                *id = name(*id, names);
-                if let Some((ballot, _)) = &mut report.accepted {
-                    rename_ballot(ballot, names);
-                }
+            if let Some((ballot, _)) = &mut recovery.own.accepted {
+                rename_ballot(ballot, names);
             }
-            recovery.reports.sort_by_key(|(id, _)| *id);
-            rename_all(&mut recovery.asked, names);
-            recovery.asked.sort_unstable();
-            rename_accepting(&mut recovery.accepting, names);
         }
-        let key = |recovery: &super::Recovery| (recovery.place, recovery.ballot);
+        let key = |recovery: &Recovery| (recovery.place, recovery.ballot);
         world.recoveries.sort_by_key(key);
+        for accepting in &mut world.accepting {
+            rename_ballot(&mut accepting.ballot, names);
+            rename_all(&mut accepting.accepted, names);
+            accepting.accepted.sort_unstable();
+        }
+        let key = |accepting: &Accepting| (accepting.place, accepting.ballot);
+        world.accepting.sort_by_key(key);
         world
     }
 }
@@ -125,12 +129,4 @@ fn rename_all<'a>(ids: impl IntoIterator<Item = &'a mut ReplicaId>, names: &Name
 
 fn rename_ballot(ballot: &mut Ballot, names: &Names) {
     ballot.proposer = name(ballot.proposer, names);
-}
-
-fn rename_accepting(accepting: &mut Option<Accepting>, names: &Names) {
-    if let Some(Accepting { ballot, asked, .. }) = accepting {
-        rename_ballot(ballot, names);
-        rename_all(&mut *asked, names);
-        asked.sort_unstable();
-    }
 }

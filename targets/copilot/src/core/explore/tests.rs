@@ -35,6 +35,11 @@ fn three_replicas_with_three_entries() {
 }
 
 #[test]
+fn five_replicas_with_one_entry_each() {
+    expect_sound(scope(5, [1, 1], 0));
+}
+
+#[test]
 fn three_replicas_that_learn() {
     let learners = 2;
     expect_sound(Scope {
