@@ -11,7 +11,7 @@ use common::recorded::{Recorded, job, start};
 use common::replicas::{Group, PATIENCE};
 use common::runs::Lab;
 use depbench::agent::clock;
-use results::HistoryVerdict;
+use results::{Event, EventKind, HistoryVerdict};
 use targets::{DepfastCopilot, TargetSpec};
 use vocab::ids::{Phase, Role};
 use vocab::units::Span;
@@ -111,5 +111,23 @@ sweep:
         let intervals = trial.intervals().unwrap();
         let faulty = intervals.iter().filter(|row| row.phase == Phase::Fault);
         assert!(faulty.map(|row| row.ok).sum::<u64>() > 0, "{ended}");
+        let record = trial.record();
+        if record.setup.id.cell.as_str().contains("quota") && record.validity().reason().is_none() {
+            assert_tells_of_its_slowness(&trial.events().unwrap());
+        }
     }
+}
+
+/// The replica that the fault was on says so itself, when it is asked at the end of the trial.
+fn assert_tells_of_its_slowness(events: &[Event]) {
+    let of_kind = |kind| events.iter().filter(move |event| event.kind == kind);
+    let slow = of_kind(EventKind::FaultEffective).next().unwrap();
+    let alerts: Vec<_> = of_kind(EventKind::Alert).collect();
+    println!("{slow:?}: {alerts:?}");
+    assert!(
+        alerts
+            .iter()
+            .any(|alert| alert.node == slow.node && alert.at > slow.at),
+        "{slow:?}: {alerts:?}"
+    );
 }
