@@ -1,6 +1,7 @@
 //! Replicas as processes, with real files and sockets.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -112,17 +113,16 @@ impl Group {
         assert!(sent.unwrap().success());
     }
 
-    /// CPU time that a replica has used, in clock ticks of 10 ms.
-    pub(crate) fn cpu_ticks(&self, id: usize) -> u64 {
+    /// The CPU time of all threads of a replica.
+    pub(crate) fn cpu_time(&self, id: usize) -> Duration {
         let pid = self.processes[&id].id();
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let fields: Vec<_> = stat
-            .rsplit_once(')')
-            .unwrap()
-            .1
-            .split_whitespace()
-            .collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let time = |thread: fs::DirEntry| -> Option<u64> {
+            // A thread may end meanwhile.
+            let line = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            line.split(' ').next()?.parse().ok()
+        };
+        Duration::from_nanos(threads.filter_map(|thread| time(thread.ok()?)).sum())
     }
 
     pub(crate) fn addresses(&self) -> Vec<String> {

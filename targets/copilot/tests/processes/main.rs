@@ -21,6 +21,9 @@ use history::{Budget, Verdict, check};
 use client::work;
 use group::{Group, become_replica_if_asked};
 
+/// Five times what is aimed at: a busy machine makes every wake-up dearer.
+const MOST: f64 = 0.1;
+
 /// Not a test of its own: the other tests start this executable again to be a replica.
 #[test]
 fn replica_process() {
@@ -190,15 +193,17 @@ fn a_repeated_command_gets_its_first_answer_from_anyone() {
     assert_eq!(clients[0].ask(&["DF.DO", "1", "INCR", "n"]).unwrap(), "1");
 }
 
-/// Prints what idle replicas cost; a shared machine is no place to assert it.
+/// The reference implementation keeps half a core busy on each idle server.
 #[test]
-fn idle_replicas_cost_little() {
+fn idle_replicas_hardly_use_the_cpu() {
     let group = Group::start(3, Durability::Memory);
     assert_eq!(group.insist(2, &["SET", "k", "v"]), "OK");
-    let used = || (0..3).map(|id| group.cpu_ticks(id)).sum::<u64>();
-    let (before, start) = (used(), Instant::now());
-    thread::sleep(Duration::from_secs(3));
-    let spent = (used() - before) as f64 / 100.0;
-    let share = 100.0 * spent / start.elapsed().as_secs_f64();
-    println!("three idle replicas use {share:.1} % of a core");
+    // What the writes left to do is over by then.
+    thread::sleep(Duration::from_secs(1));
+    let used = || -> Duration { (0..3).map(|id| group.cpu_time(id)).sum() };
+    let (start, before) = (Instant::now(), used());
+    thread::sleep(Duration::from_secs(5));
+    let share = (used() - before).as_secs_f64() / start.elapsed().as_secs_f64();
+    println!("three idle replicas use {:.2} % of a core", share * 100.0);
+    assert!(share < MOST, "three idle replicas use {share} of a core");
 }
