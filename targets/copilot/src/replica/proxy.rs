@@ -194,7 +194,7 @@ impl Copilot {
         }
     }
 
-    /// Sends again what was not executed in time: its pilot may be gone.
+    /// Sends again what was not executed in time: its pilot may be gone. What sessions asked, they ask again themselves.
     pub(crate) async fn repeat_forever(self: Rc<Self>) {
         loop {
             let next = self
@@ -220,6 +220,11 @@ impl Copilot {
             }
             for (group, commands) in due {
                 self.submit(&mut state, &group, commands);
+            }
+            let given_up = state.proxy.sessions.give_up(now);
+            drop(state);
+            for ticket in given_up {
+                ticket.refuse(Refusal::Unknown);
             }
         }
     }

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
+use depfast::Instant;
 use kv::{Op, Refusal, SessionId, Stamp, Store, Ticket};
 
 use super::Copilot;
 use crate::batch::GroupBuilder;
 use crate::core::Role;
 use crate::machine::STAMPED;
+
+/// A command that nobody has asked for again and nobody has executed for so long may have been lost: a replica that was a pilot
+/// does not send on what it was asked. Its client may be gone, and its connection waits for the answer.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(30);
 
 /// Who waits here for the answer to which command.
 ///
@@ -31,6 +37,8 @@ struct Name {
 struct Waiting {
     stamp: Stamp,
     tickets: Vec<Ticket>,
+    /// When it was asked for last.
+    asked: Instant,
 }
 
 impl Name {
@@ -61,7 +69,7 @@ impl Desk {
     /// Answers what was executed in a store that came from elsewhere. Whether it has seen an attempt to open a session
     /// nobody can tell.
     pub(crate) fn answer_from(&mut self, store: &Store) {
-        self.waiting.retain(|_, Waiting { stamp, tickets }| {
+        self.waiting.retain(|_, Waiting { stamp, tickets, .. }| {
             if let Some(answer) = store.reply_to_copy(*stamp) {
                 for ticket in tickets.drain(..) {
                     ticket.answer(|out| out.put_slice(&answer));
@@ -73,6 +81,13 @@ impl Desk {
             }
             !tickets.is_empty()
         });
+    }
+
+    /// Those who have waited for too long; nobody waits for them any more.
+    pub(crate) fn give_up(&mut self, now: Instant) -> Vec<Ticket> {
+        let is_late = |_: &Name, waiting: &mut Waiting| now.since(waiting.asked) > GIVEN_UP_AFTER;
+        let late = self.waiting.extract_if(.., is_late);
+        late.flat_map(|(_, waiting)| waiting.tickets).collect()
     }
 }
 
@@ -89,9 +104,14 @@ impl Copilot {
         group.push(|out| command.encode(out));
         let group = group.finish(STAMPED, 0, stamp.seq);
         let waiting = state.proxy.sessions.waiting.entry(Name::of(command, stamp));
-        let tickets = Vec::new();
-        let waiting = waiting.or_insert(Waiting { stamp, tickets });
+        let (tickets, asked) = (Vec::new(), self.env.now());
+        let waiting = waiting.or_insert(Waiting {
+            stamp,
+            tickets,
+            asked,
+        });
         waiting.tickets.push(ticket);
+        waiting.asked = asked;
         if Role::BOTH
             .into_iter()
             .any(|role| state.pilots[role].is_some())

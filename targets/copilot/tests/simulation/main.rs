@@ -16,6 +16,7 @@ mod entries;
 mod faults;
 mod invariants;
 mod jumps;
+mod lost;
 mod moments;
 mod mutations;
 mod pairs;

@@ -111,6 +111,15 @@ impl Scene {
     }
 
     pub(crate) fn ask_on(&self, stream: &Stream, words: &[&str]) -> Option<String> {
+        self.ask_within(Duration::from_secs(10), stream, words)
+    }
+
+    pub(crate) fn ask_within(
+        &self,
+        patience: Duration,
+        stream: &Stream,
+        words: &[&str],
+    ) -> Option<String> {
         let answer = Rc::new(RefCell::new(None));
         let (stream, answered) = (stream.clone(), Rc::clone(&answer));
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
@@ -118,8 +127,7 @@ impl Scene {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             *answered.borrow_mut() = Some(ask(&stream, &words).await);
         });
-        self.sim
-            .run_until(Duration::from_secs(10), || answer.borrow().is_some());
+        self.sim.run_until(patience, || answer.borrow().is_some());
         answer.take().flatten()
     }
 
