@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reading::{Probe, Reading, value};
 use crate::spec::{CpuQuota, FaultType};
+use crate::tolerance::Tolerance;
 
 /// What the probes of a fault prove.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,16 +33,27 @@ pub enum Effect {
         /// What it did.
         reason: String,
     },
+    /// The node got something else of the fault than was asked, beyond its tolerance; the trial is invalid.
+    Outside {
+        /// What was asked, and what it got.
+        reason: String,
+    },
+    /// Nothing speaks against the fault, but not all of it could be proven; the trial counts, and says so.
+    Unproven {
+        /// What is not known.
+        reason: String,
+    },
 }
 
 impl Effect {
-    /// Why the trial is invalid; `None` if the fault bit.
+    /// Why the trial is invalid; `None` if nothing speaks against the fault.
     pub fn objection(&self) -> Option<&str> {
         match self {
-            Effect::Bit => None,
+            Effect::Bit | Effect::Unproven { .. } => None,
             Effect::WithoutEffect { reason }
             | Effect::FailStop { reason }
-            | Effect::Impure { reason } => Some(reason),
+            | Effect::Impure { reason }
+            | Effect::Outside { reason } => Some(reason),
         }
     }
 }
@@ -53,19 +65,26 @@ impl fmt::Display for Effect {
             Effect::WithoutEffect { reason } => write!(f, "the fault had no effect: {reason}"),
             Effect::FailStop { reason } => write!(f, "the fault stopped the server: {reason}"),
             Effect::Impure { reason } => write!(f, "the fault did something else: {reason}"),
+            Effect::Outside { reason } => write!(f, "the fault was not as asked: {reason}"),
+            Effect::Unproven { reason } => write!(f, "the fault is not wholly proven: {reason}"),
         }
     }
 }
 
-/// What the readings of `kind` before and during the fault prove. Only what is proven counts against the fault:
-/// where a reading is missing, it is taken to have bitten.
+/// What the readings of `kind` before and during the fault prove, within its [`Tolerance`]. Only what is proven counts
+/// against the fault: where a reading is missing, it is taken to have bitten.
 pub fn effect(kind: &FaultType, before: &[Reading], during: &[Reading]) -> Effect {
     // A server that is to be ended may be.
     let is_kill = matches!(kind, FaultType::ProcessKill(_));
     if let Some(reason) = died(before, during).filter(|_| !is_kill) {
         return Effect::FailStop { reason };
     }
-    let both = Both { before, during };
+    let tolerance = Tolerance::of(kind).unwrap_or(Tolerance::Points(0.0));
+    let both = Both {
+        before,
+        during,
+        tolerance,
+    };
     match kind {
         FaultType::CpuQuota(quota) => quota_effect(quota, &both),
         FaultType::CpuContention(_) => contention_effect(&both),
@@ -78,18 +97,21 @@ pub fn effect(kind: &FaultType, before: &[Reading], during: &[Reading]) -> Effec
         FaultType::DiskContention(_) => disk::contention(&both),
         FaultType::DiskLatency(latency) => disk::latency(latency, &both),
         FaultType::NetDelay(delay) => net::delay(delay, &both),
-        FaultType::NetLoss(loss) => net::some(loss.share, Probe::LostEchoes, "lost", &both),
-        FaultType::NetReorder(reorder) => {
-            net::some(reorder.share, Probe::OvertakenEchoes, "held back", &both)
+        FaultType::NetLoss(loss) => {
+            let drawn = net::Drawn::alike(loss.share, loss.correlation);
+            net::some(drawn, Probe::LostEchoes, "lost", &both)
         }
-        FaultType::NetDuplicate(duplicate) => net::some(
-            duplicate.share,
-            Probe::DuplicatedEchoes,
-            "duplicated",
-            &both,
-        ),
+        FaultType::NetReorder(reorder) => {
+            let drawn = net::Drawn::fairly(reorder.share);
+            net::some(drawn, Probe::OvertakenEchoes, "held back", &both)
+        }
+        FaultType::NetDuplicate(duplicate) => {
+            let drawn = net::Drawn::fairly(duplicate.share);
+            net::some(drawn, Probe::DuplicatedEchoes, "duplicated", &both)
+        }
         FaultType::NetCorrupt(corrupt) => {
-            net::some(corrupt.share, Probe::LostEchoes, "corrupted", &both)
+            let drawn = net::Drawn::fairly(corrupt.share);
+            net::some(drawn, Probe::LostEchoes, "corrupted", &both)
         }
         FaultType::NetRate(rate) => net::rate(rate, &both),
         FaultType::NetPartition(_) => net::partition(&both),
@@ -101,6 +123,7 @@ pub fn effect(kind: &FaultType, before: &[Reading], during: &[Reading]) -> Effec
 struct Both<'a> {
     before: &'a [Reading],
     during: &'a [Reading],
+    tolerance: Tolerance,
 }
 
 impl Both<'_> {
@@ -128,23 +151,20 @@ fn without(reason: String) -> Effect {
     Effect::WithoutEffect { reason }
 }
 
-/// How far a server may be above what it is allowed, in percentage points.
-const POINTS: f64 = 1.0;
-
 /// Why the server has more CPU than its fault lets it have.
 fn above_allowed(probes: &Both<'_>) -> Option<String> {
     let (got, allowed) = (
         probes.during(Probe::CpuShare)?,
         probes.during(Probe::AllowedShare)?,
     );
-    (got > allowed + POINTS).then(|| {
+    (got > allowed + probes.tolerance.width(allowed, 1.0)).then(|| {
         format!("the server got {got:.1}% of its machine, and may have no more than {allowed:.1}%")
     })
 }
 
 fn quota_effect(quota: &CpuQuota, probes: &Both<'_>) -> Effect {
     if let Some(reason) = above_allowed(probes) {
-        return without(reason);
+        return Effect::Outside { reason };
     }
     if probes
         .during(Probe::ThrottledPeriods)
@@ -161,7 +181,7 @@ fn quota_effect(quota: &CpuQuota, probes: &Both<'_>) -> Effect {
 
 fn contention_effect(probes: &Both<'_>) -> Effect {
     if let Some(reason) = above_allowed(probes) {
-        return Effect::Impure { reason };
+        return Effect::Outside { reason };
     }
     if let Some(share) = probes
         .during(Probe::ContentionShare)
@@ -192,9 +212,32 @@ fn contention_effect(probes: &Both<'_>) -> Effect {
 fn pause_effect(probes: &Both<'_>) -> Effect {
     let stopped = probes.during(Probe::StoppedProcesses);
     let periods = probes.during(Probe::ThrottledPeriods);
-    match (stopped, periods) {
-        (_, Some(periods)) if periods > 0.0 => Effect::Bit,
-        (Some(0.0), _) => without("no server process was stopped".to_owned()),
+    let alive = probes.during(Probe::ServerProcesses);
+    match (stopped, periods, alive) {
+        (_, Some(periods), _) if periods > 0.0 => repeated_effect(probes),
+        (Some(0.0), _, _) => without("no server process was stopped".to_owned()),
+        (Some(stopped), None, Some(alive)) if stopped < alive => Effect::Outside {
+            reason: format!("{stopped} of {alive} server processes were stopped"),
+        },
+        _ => Effect::Bit,
+    }
+}
+
+/// Stops and continuations come late on a busy machine: then the server was stopped for another share of the time, and
+/// no less slow for it.
+fn repeated_effect(probes: &Both<'_>) -> Effect {
+    let times = (
+        probes.during(Probe::DueStop),
+        probes.during(Probe::StoppedTime),
+    );
+    match times {
+        (Some(due), Some(stopped)) if !probes.tolerance.holds(due, stopped, 1.0) => {
+            Effect::Unproven {
+                reason: format!(
+                    "the server was stopped for {stopped:.1}% of the time, and should have been for {due:.1}%"
+                ),
+            }
+        }
         _ => Effect::Bit,
     }
 }
@@ -271,7 +314,7 @@ mod tests {
             (ContentionShare, 90.0),
         ];
         let effect = judge(kind, &before, &missed);
-        assert!(matches!(effect, Effect::Impure { .. }));
+        assert!(matches!(effect, Effect::Outside { .. }));
         objects(&effect, "got 9.6% of its machine");
         objects(
             &judge(kind, &before, &[(ContentionShare, 0.0)]),
@@ -291,6 +334,15 @@ mod tests {
             ]
         };
         assert_eq!(judge(kind, &[], &during(12.0, 0.0)), Effect::Bit);
+        let above = [
+            (MemoryLimit, 5e7),
+            (MemoryUsage, 5.6e7),
+            (MemoryLimitHits, 9.0),
+        ];
+        objects(
+            &judge(kind, &[], &above),
+            "used 56.0 MB, limited to 50.0 MB",
+        );
         objects(
             &judge(kind, &[], &during(0.0, 0.0)),
             "never reached its limit of 50.0 MB",
@@ -305,6 +357,8 @@ mod tests {
     fn a_pause_bites_when_processes_are_stopped() {
         let before = [(ServerProcesses, 2.0), (StoppedProcesses, 0.0)];
         let kind = "{process.pause: {}}";
+        let half = [(ServerProcesses, 2.0), (StoppedProcesses, 1.0)];
+        objects(&judge(kind, &before, &half), "1 of 2 server processes");
         assert_eq!(
             judge(kind, &before, &[(StoppedProcesses, 2.0)]),
             Effect::Bit
@@ -319,15 +373,19 @@ mod tests {
             &[(ServerProcesses, 1.0), (StoppedProcesses, 1.0)],
         );
         assert!(matches!(dead, Effect::FailStop { .. }));
-        let repeated = [(StoppedProcesses, 0.0), (ThrottledPeriods, 100.0)];
-        assert_eq!(
+        let repeated = |stopped| {
+            let share = [(DueStop, 11.0), (StoppedTime, stopped)];
+            let readings = [(StoppedProcesses, 0.0), (ThrottledPeriods, 100.0)];
             judge(
                 "{process.pause: {for: 1ms, period: 9ms}}",
                 &before,
-                &repeated
-            ),
-            Effect::Bit
-        );
+                &[readings, share].concat(),
+            )
+        };
+        assert_eq!(repeated(11.9), Effect::Bit);
+        let late = repeated(12.1);
+        assert!(matches!(late, Effect::Unproven { .. }) && late.objection().is_none());
+        assert!(late.to_string().contains("12.1% of the time"), "{late}");
     }
 
     #[test]

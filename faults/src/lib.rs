@@ -34,6 +34,7 @@ mod servers;
 mod site;
 pub mod spec;
 mod standing;
+mod tolerance;
 
 pub use available::{Availability, Backend, Candidate, available, candidates};
 pub use catalog::{CheckRow, Listed, Parameter, check_table, list};
@@ -51,3 +52,4 @@ pub use reading::{Probe, Reading};
 pub use residue::residue;
 pub use site::{Site, Wiring};
 pub use spec::{Count, FaultSpec, FaultType, Place, Resolve};
+pub use tolerance::Tolerance;

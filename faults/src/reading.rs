@@ -22,6 +22,8 @@ pub enum Probe {
     StoppedProcesses,
     /// Time the server processes were stopped again and again, of the time since that began.
     StoppedTime,
+    /// Time they should have been stopped until then, of the same.
+    DueStop,
     /// Servers that were ended on purpose and are not started again by the end of the fault, or were meanwhile.
     KilledServers,
     /// CPU the server got, of the node's machine size.
@@ -48,8 +50,12 @@ pub enum Probe {
     DiskReadRate,
     /// Bytes the server wrote to its disk in a second.
     DiskWriteRate,
-    /// Reads and writes of the server on its disk in a second.
+    /// Reads or writes of the server on its disk in a second, whichever are more: they are limited each.
     DiskOperations,
+    /// The most bytes in a second that the fault lets the server send, or read or write, in the time looked back on.
+    AllowedRate,
+    /// The most reads, and as many writes, in a second that the fault lets the server do in the time looked back on.
+    AllowedOperations,
     /// Median time of a synced write of 4 KiB on the server's disk, under the server's limits.
     SyncedWrite,
     /// Operations on the servers' files that the layer over them delayed.
@@ -93,6 +99,7 @@ impl Probe {
             Probe::ServerProcesses => "server_processes",
             Probe::StoppedProcesses => "stopped_processes",
             Probe::StoppedTime => "stopped_time",
+            Probe::DueStop => "due_stop",
             Probe::KilledServers => "killed_servers",
             Probe::CpuShare => "cpu_share",
             Probe::AllowedShare => "allowed_share",
@@ -107,6 +114,8 @@ impl Probe {
             Probe::DiskReadRate => "disk_read_rate",
             Probe::DiskWriteRate => "disk_write_rate",
             Probe::DiskOperations => "disk_operations",
+            Probe::AllowedRate => "allowed_rate",
+            Probe::AllowedOperations => "allowed_operations",
             Probe::SyncedWrite => "synced_write",
             Probe::DelayedOperations => "delayed_operations",
             Probe::UnseenWrites => "unseen_writes",
@@ -134,6 +143,7 @@ impl Probe {
             | Probe::AllowedShare
             | Probe::ThrottledPeriods
             | Probe::StoppedTime
+            | Probe::DueStop
             | Probe::CpuWait
             | Probe::ContentionShare
             | Probe::LostEchoes
@@ -143,12 +153,13 @@ impl Probe {
             Probe::MemoryLimit | Probe::MemoryUsage | Probe::ContentionMemory => "B",
             Probe::DiskReadRate
             | Probe::DiskWriteRate
+            | Probe::AllowedRate
             | Probe::UnseenWrites
             | Probe::ContentionWriteRate
             | Probe::ContentionTouchRate
             | Probe::SentRate => "B/s",
             Probe::RoundTrip | Probe::WorstLateness | Probe::SyncedWrite => "ms",
-            Probe::MajorFaults | Probe::DiskOperations => "/s",
+            Probe::MajorFaults | Probe::DiskOperations | Probe::AllowedOperations => "/s",
             Probe::ServerProcesses
             | Probe::StoppedProcesses
             | Probe::KilledServers

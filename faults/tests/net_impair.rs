@@ -82,7 +82,9 @@ impl Case<'_> {
         inside(&mut || during = fault.probe().unwrap());
         let arrivals = Arrivals::of(&arrived);
         println!("{kind} by {}: {arrivals:?}, {during:?}", self.backend);
-        assert_eq!(effect(&kind, &before, &during), Effect::Bit);
+        let verdict = effect(&kind, &before, &during);
+        // Fair draws may be far off; that is said, and is no objection.
+        assert_eq!(verdict.objection(), None);
         inside(&mut || {
             fault.clear().unwrap();
             until_gone(&mut fault, &before);

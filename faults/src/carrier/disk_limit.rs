@@ -72,6 +72,9 @@ impl Carrier for DiskLimit {
     fn probe(&mut self) -> Result<Vec<Reading>, FaultError> {
         let mut readings = vec![self.servers.alive()];
         readings.extend(self.window.look());
+        if !self.standing.is_empty() {
+            readings.push(self.window.allowed(self.limit));
+        }
         if self.backend == Backend::BlkioThrottle {
             readings.extend(self.window.unseen_writes());
         }

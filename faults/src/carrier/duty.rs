@@ -17,8 +17,32 @@ const VERB: &str = "duty-cycle";
 pub(super) struct Duty {
     program: HelperProgram,
     journal: Journal,
-    running: Option<(HelperProcess, Instant)>,
+    running: Option<Cycle>,
     standing: Standing,
+}
+
+/// A cycle that runs.
+struct Cycle {
+    helper: HelperProcess,
+    since: Instant,
+    period: Duration,
+    stop: Stop,
+}
+
+impl Cycle {
+    /// For how long the processes should have been stopped since it began; `None` if that is theirs to say.
+    fn due(&self, elapsed: Duration) -> Option<Duration> {
+        let Stop::First(length) = self.stop else {
+            return None;
+        };
+        Some(pauses(length, self.period, elapsed))
+    }
+}
+
+/// How long pauses of such a length at the start of each period last in all.
+fn pauses(length: Duration, period: Duration, elapsed: Duration) -> Duration {
+    let whole = (elapsed.as_nanos() / period.as_nanos().max(1)) as u32;
+    length * whole + length.min(elapsed.saturating_sub(period * whole))
 }
 
 impl Duty {
@@ -53,28 +77,51 @@ impl Duty {
             stop,
         };
         let _: DutyState = helper.begin(&job)?;
-        self.running = Some((helper, Instant::now()));
+        self.running = Some(Cycle {
+            helper,
+            since: Instant::now(),
+            period,
+            stop,
+        });
         Ok(())
     }
 
     /// In how many periods of the cycle the processes were stopped, and for which part of the time; nothing when no cycle
     /// is in.
     pub(super) fn look(&mut self) -> Result<Vec<Reading>, FaultError> {
-        let Some((helper, since)) = &mut self.running else {
+        let Some(cycle) = &mut self.running else {
             return Ok(Vec::new());
         };
-        let state: DutyState = helper.state()?;
-        let share = percent(state.stopped_periods, state.periods);
-        let stopped = state.stopped.as_secs_f64() / since.elapsed().as_secs_f64().max(1e-3);
-        Ok(vec![
-            Probe::ThrottledPeriods.reading(share),
-            Probe::StoppedTime.reading(100.0 * stopped),
-        ])
+        let state: DutyState = cycle.helper.state()?;
+        let elapsed = cycle.since.elapsed();
+        let share = |time: Duration| 100.0 * time.as_secs_f64() / elapsed.as_secs_f64().max(1e-3);
+        let periods = percent(state.stopped_periods, state.periods);
+        let mut readings = vec![
+            Probe::ThrottledPeriods.reading(periods),
+            Probe::StoppedTime.reading(share(state.stopped)),
+        ];
+        let due = cycle.due(elapsed);
+        readings.extend(due.map(|due| Probe::DueStop.reading(share(due))));
+        Ok(readings)
     }
 
     /// Ends the cycle; the processes go on.
     pub(super) fn end(&mut self) -> Result<(), FaultError> {
         drop(self.running.take());
         self.standing.undo()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_that_has_begun_counts_as_far_as_it_has_come() {
+        let ms = Duration::from_millis;
+        for (elapsed, expected) in [(10, 10), (30, 30), (99, 30), (110, 40), (250, 90)] {
+            let paused = pauses(ms(30), ms(100), ms(elapsed));
+            assert_eq!(paused, ms(expected), "after {elapsed} ms");
+        }
     }
 }

@@ -17,7 +17,12 @@ const VERB: &str = "delay-line";
 pub(super) struct RunningLine {
     helper: HelperProcess,
     start: Instant,
+    /// Bytes counted until then.
+    counted: u64,
 }
+
+/// The largest packet that a link carries, in bytes: one more than the rate has room for may have come in.
+pub(super) const LARGEST_PACKET: f64 = 9_000.0;
 
 impl RunningLine {
     /// Starts one; says what it holds.
@@ -39,12 +44,20 @@ impl RunningLine {
         };
         let state = helper.begin(&job)?;
         let start = Instant::now();
-        Ok((RunningLine { helper, start }, state))
+        let running = RunningLine {
+            helper,
+            start,
+            counted: 0,
+        };
+        Ok((running, state))
     }
 
     /// Starts to measure rates anew.
     pub(super) fn mark(&mut self) {
         self.start = Instant::now();
+        let state: Result<LineState, _> = self.helper.state();
+        // A line that died says so at the next reading.
+        self.counted = state.map_or(self.counted, |state| state.counts.bytes);
     }
 
     /// What it has done so far; `lost` are packets that were lost before it got them.
@@ -67,9 +80,14 @@ impl RunningLine {
                 let lateness = state.worst_lateness.as_secs_f64() * 1e3;
                 readings.push(Probe::WorstLateness.reading(lateness));
             }
-            Impairment::Rate(_) => {
+            Impairment::Rate(rate) => {
                 readings.push(Probe::PacedPackets.reading(counts.hit as f64));
-                readings.push(Probe::SentRate.reading(counts.bytes as f64 / elapsed));
+                let bytes = counts.bytes.saturating_sub(self.counted) as f64;
+                readings.push(Probe::SentRate.reading(bytes / elapsed));
+                // What still waits for its turn is counted.
+                let per_second = rate.rate.per_second().0 as f64;
+                let ahead = per_second * rate.queue.as_secs_f64() + LARGEST_PACKET;
+                readings.push(Probe::AllowedRate.reading(per_second + ahead / elapsed));
             }
             _ => readings.push(Probe::HitPackets.reading(share)),
         }

@@ -4,6 +4,7 @@ use node::journal::Journal;
 use node::tool::tc::{self, Handle, Qdisc};
 
 use super::Carrier;
+use super::line::LARGEST_PACKET;
 use super::link_probe::{LinkProbe, Stand};
 use super::placement::{HANDLE, Placed, place};
 use crate::available::Backend;
@@ -25,6 +26,8 @@ pub(super) struct QdiscImpairment {
     standing: Standing,
     placed: Option<Placed>,
     start: Instant,
+    /// Bytes counted until then.
+    counted: f64,
 }
 
 impl QdiscImpairment {
@@ -45,7 +48,26 @@ impl QdiscImpairment {
             standing: Standing::default(),
             placed: None,
             start: Instant::now(),
+            counted: 0.0,
         })
+    }
+
+    /// What the kernel has counted so far; `None` while nothing is placed.
+    fn counters(&self) -> Result<Option<Counters>, FaultError> {
+        let Some(placed) = &self.placed else {
+            return Ok(None);
+        };
+        let shown = tc::show(placed.device()).run()?;
+        Ok(Counters::find(&shown, HANDLE))
+    }
+
+    /// What may pass beyond the rate: a bucket that was full, and a packet that was on its way.
+    fn ahead(&self) -> f64 {
+        LARGEST_PACKET
+            + match &self.qdisc {
+                Qdisc::Tbf(tbf) => f64::from(tbf.burst),
+                Qdisc::Netem(_) | Qdisc::Htb => 0.0,
+            }
     }
 }
 
@@ -70,19 +92,24 @@ impl Carrier for QdiscImpairment {
 
     fn mark(&mut self) {
         self.start = Instant::now();
+        // What cannot be told now says so at the next reading.
+        let counters = self.counters().ok().flatten();
+        self.counted = counters.map_or(0.0, |counters| counters.bytes);
     }
 
     fn probe(&mut self) -> Result<Vec<Reading>, FaultError> {
         let mut readings = self.probe.probe()?;
-        if let Some(placed) = &self.placed {
-            let shown = tc::show(placed.device()).run()?;
-            let counters = Counters::find(&shown, HANDLE);
-            let elapsed = self.start.elapsed().as_secs_f64();
-            readings.extend(
-                counters
-                    .into_iter()
-                    .flat_map(|c| c.readings(&self.impairment, elapsed)),
-            );
+        if let Some(counters) = self.counters()? {
+            let elapsed = self.start.elapsed().as_secs_f64().max(1e-3);
+            let since = Counters {
+                bytes: counters.bytes - self.counted,
+                ..counters
+            };
+            readings.extend(since.readings(&self.impairment, elapsed));
+            if let Impairment::Rate(rate) = &self.impairment {
+                let allowed = rate.rate.per_second().0 as f64 + self.ahead() / elapsed;
+                readings.push(Probe::AllowedRate.reading(allowed));
+            }
         }
         Ok(readings)
     }

@@ -2,10 +2,10 @@
 
 use super::{Both, Effect, without};
 use crate::reading::Probe;
-use crate::spec::DiskLatency;
+use crate::spec::{DelayedBy, DiskLatency};
 
-/// A limit may be overrun by this factor within a short window (what was saved up is spent at once).
-const TOLERANCE: f64 = 1.25;
+/// The kernel keeps a delay of a device to a tick of its timers, the longest of which is this, in milliseconds.
+const TICK_MS: f64 = 10.0;
 
 /// A server that gets this part of its limit wants more.
 const USED_UP: f64 = 0.7;
@@ -27,31 +27,36 @@ pub(super) fn throughput(limit: f64, probes: &Both<'_>) -> Effect {
         .filter_map(|rate| probes.during(rate))
         .reduce(f64::max);
     let told = |rate: f64| format!("{:.1} KB/s", rate / 1e3);
-    limited(limit, most, probes, told)
+    let rates = most.zip(probes.during(Probe::AllowedRate));
+    limited(limit, rates, most, probes, told)
 }
 
 pub(super) fn operations(limit: f64, probes: &Both<'_>) -> Effect {
-    // Reads and writes are limited each, so both together get up to twice as many.
-    let most = probes
-        .during(Probe::DiskOperations)
-        .map(|rate| rate.min(limit).max(rate / 2.0));
-    limited(limit, most, probes, |rate| {
+    let most = probes.during(Probe::DiskOperations);
+    let rates = most.zip(probes.during(Probe::AllowedOperations));
+    limited(limit, rates, most, probes, |rate| {
         format!("{rate:.1} operations/s")
     })
 }
 
+/// `rates` are what the server got and what it may have had.
 fn limited(
     limit: f64,
+    rates: Option<(f64, f64)>,
     most: Option<f64>,
     probes: &Both<'_>,
     told: impl Fn(f64) -> String,
 ) -> Effect {
-    if let Some(most) = most.filter(|most| *most > limit * TOLERANCE) {
-        return without(format!(
-            "the server got {}, limited to {}",
-            told(most),
-            told(limit)
-        ));
+    let over = |(got, allowed): &(f64, f64)| *got > allowed + probes.tolerance.width(limit, 1.0);
+    if let Some((got, allowed)) = rates.filter(over) {
+        return Effect::Outside {
+            reason: format!(
+                "the server got {}, and may have had no more than {} in that time, limited to {}",
+                told(got),
+                told(allowed),
+                told(limit)
+            ),
+        };
     }
     let unseen = probes.during(Probe::UnseenWrites).unwrap_or_default();
     let charged = probes.during(Probe::DiskWriteRate).unwrap_or_default();
@@ -71,6 +76,9 @@ fn limited(
             told(most.unwrap_or_default()),
             told(limit)
         )),
+        (None, None) => Effect::Unproven {
+            reason: "the kernel does not count what the server asks of its disk, and no synced write was timed".to_owned(),
+        },
         _ => Effect::Bit,
     }
 }
@@ -104,11 +112,23 @@ pub(super) fn latency(asked: &DiskLatency, probes: &Both<'_>) -> Effect {
         probes.during(Probe::SyncedWrite),
     );
     let delay = asked.delay.as_secs_f64() * 1e3;
+    let tick = match asked.by {
+        DelayedBy::DmDelay => TICK_MS,
+        _ => 0.0,
+    };
     match writes {
-        (Some(before), Some(during)) if during < 0.9 * delay => without(format!(
+        (Some(before), Some(during)) if during < 0.5 * delay => without(format!(
             "a synced write took {during:.2} ms, {before:.2} ms before, with a delay of {}",
             asked.delay
         )),
+        (_, Some(during)) if during < delay - probes.tolerance.width(delay, 1.0).max(tick) => {
+            Effect::Outside {
+                reason: format!(
+                    "a synced write took {during:.2} ms, which is less than the delay of {}",
+                    asked.delay
+                ),
+            }
+        }
         _ => Effect::Bit,
     }
 }

@@ -3,6 +3,7 @@ use vocab::units::{Share, Span};
 use super::{Both, Effect, without};
 use crate::reading::Probe;
 use crate::spec::{NetDelay, NetRate};
+use crate::tolerance::Tolerance;
 
 /// A queue that packets went through on their way, if it can be told.
 fn flaw(probes: &Both<'_>) -> Option<Effect> {
@@ -35,8 +36,8 @@ pub(super) fn delay(delay: &NetDelay, probes: &Both<'_>) -> Effect {
         ));
     }
     // No load makes a round trip shorter than the delay in it.
-    if delay.jitter == Span::ZERO && during < asked - (0.05 * asked).max(1.0) {
-        return Effect::Impure {
+    if delay.jitter == Span::ZERO && during < asked - probes.tolerance.width(asked, 1.0) {
+        return Effect::Outside {
             reason: format!(
                 "the round trip took {during:.2} ms, which is less than the delay of {}",
                 delay.delay
@@ -49,8 +50,49 @@ pub(super) fn delay(delay: &NetDelay, probes: &Both<'_>) -> Effect {
 /// Fewer packets than this that should have been hit prove nothing when none was.
 const PROOF: f64 = 8.0;
 
+/// What is drawn for each packet.
+#[derive(Clone, Copy)]
+pub(super) struct Drawn {
+    share: Share,
+    correlation: Share,
+}
+
+impl Drawn {
+    /// Each for itself.
+    pub(super) fn fairly(share: Share) -> Drawn {
+        Drawn::alike(share, Share::NONE)
+    }
+
+    /// So that a packet fares as the one before more often.
+    pub(super) fn alike(share: Share, correlation: Share) -> Drawn {
+        Drawn { share, correlation }
+    }
+
+    /// As many fair draws deviate as these do.
+    fn fair(self, packets: f64) -> f64 {
+        let alike = self.correlation.fraction();
+        packets * (1.0 - alike) / (1.0 + alike)
+    }
+
+    /// Whether the share of those hit is as asked, as far as so many packets can tell.
+    fn judge(self, hit: f64, through: f64, what: &str, tolerance: Tolerance) -> Effect {
+        let (asked, fair) = (100.0 * self.share.fraction(), self.fair(through));
+        if fair * self.share.fraction() < PROOF || tolerance.holds(asked, hit, fair) {
+            return Effect::Bit;
+        }
+        let reason = format!(
+            "{hit:.2}% of {through} packets were {what}, and {} of them were to be",
+            self.share
+        );
+        match tolerance.may_be_chance(asked, hit, fair) {
+            true => Effect::Unproven { reason },
+            false => Effect::Outside { reason },
+        }
+    }
+}
+
 /// A fault that does something to a share of all packets, which `echoes` would show.
-pub(super) fn some(share: Share, echoes: Probe, what: &str, probes: &Both<'_>) -> Effect {
+pub(super) fn some(drawn: Drawn, echoes: Probe, what: &str, probes: &Both<'_>) -> Effect {
     if let Some(flaw) = flaw(probes) {
         return flaw;
     }
@@ -59,35 +101,47 @@ pub(super) fn some(share: Share, echoes: Probe, what: &str, probes: &Both<'_>) -
         .zip(probes.before(echoes))
         .map(|(during, before)| during - before);
     let hit = probes.during(Probe::HitPackets);
-    if more.is_some_and(|more| more > 0.0) || hit.is_some_and(|hit| hit > 0.0) {
-        return Effect::Bit;
-    }
     let through = probes.during(Probe::DelayedPackets).unwrap_or_default();
     match hit {
-        Some(_) if through * share.fraction() >= PROOF => {
-            without(format!("none of {through} packets was {what}"))
+        Some(0.0) if more.is_none_or(|more| more <= 0.0) => {
+            match through * drawn.share.fraction() >= PROOF {
+                true => without(format!("none of {through} packets was {what}")),
+                false => Effect::Bit,
+            }
         }
+        // The line counts what it does; of what else became of the echoes the network has its share.
+        Some(hit) if hit > 0.0 => drawn.judge(hit, through, what, probes.tolerance),
         _ => Effect::Bit,
     }
 }
 
-/// Counters are read a moment apart, and a bucket may be full to begin with.
-const RATE_TOLERANCE: f64 = 1.25;
-
 pub(super) fn rate(rate: &NetRate, probes: &Both<'_>) -> Effect {
     let asked = rate.rate.per_second().0 as f64;
     let sent = probes.during(Probe::SentRate);
-    if let Some(sent) = sent.filter(|sent| *sent > RATE_TOLERANCE * asked + 10_000.0) {
-        return without(format!(
-            "the node sent {sent:.0} bytes per second, limited to {}",
-            rate.rate
-        ));
+    let over = |(sent, allowed): &(f64, f64)| *sent > allowed + probes.tolerance.width(asked, 1.0);
+    let rates = sent.zip(probes.during(Probe::AllowedRate)).filter(over);
+    if let Some((sent, allowed)) = rates {
+        return Effect::Outside {
+            reason: format!(
+                "the node sent {sent:.0} bytes per second, and may have sent no more than {allowed:.0} in that time, limited to {}",
+                rate.rate
+            ),
+        };
     }
+    // A node that sends less may want less: packets that come in bursts have to wait, too.
     match (probes.during(Probe::PacedPackets), sent) {
         (Some(0.0), Some(sent)) => without(format!(
             "the node sent {sent:.0} bytes per second and never wanted more than {}",
             rate.rate
         )),
+        (None, Some(sent)) if sent < asked - probes.tolerance.width(asked, 1.0) => {
+            Effect::Unproven {
+                reason: format!(
+                    "the node sent {sent:.0} bytes per second, limited to {}, and the kernel does not count what had to wait",
+                    rate.rate
+                ),
+            }
+        }
         _ => Effect::Bit,
     }
 }
@@ -153,6 +207,13 @@ mod tests {
         let kind = "{net.loss: {share: 10%}}";
         let queue = |hit, through| [(HitPackets, hit), (DelayedPackets, through)];
         assert_eq!(judge(kind, &[], &queue(9.0, 1000.0)), Effect::Bit);
+        // 1000 draws of one in ten deviate by 0.95 points: more than three of them, and more than five.
+        let chance = judge(kind, &[], &queue(13.5, 1000.0));
+        assert!(matches!(chance, Effect::Unproven { .. }), "{chance}");
+        let missed = judge(kind, &[], &queue(15.0, 1000.0));
+        objects(&missed, "15.00% of 1000 packets were lost, and 10%");
+        let alike = "{net.loss: {share: 10%, correlation: 80%}}";
+        assert_eq!(judge(alike, &[], &queue(15.0, 1000.0)), Effect::Bit);
         objects(
             &judge(kind, &[], &queue(0.0, 1000.0)),
             "none of 1000 packets was lost",
@@ -176,8 +237,21 @@ mod tests {
     #[test]
     fn a_rate_bites_when_it_is_reached_and_held() {
         let kind = "{net.rate: {rate: 1MB/s}}";
-        let during = |sent, paced| [(SentRate, sent), (PacedPackets, paced)];
+        // A window of a second, and a queue of a tenth.
+        let during = |sent, paced| {
+            [
+                (SentRate, sent),
+                (PacedPackets, paced),
+                (AllowedRate, 1.109e6),
+            ]
+        };
         assert_eq!(judge(kind, &[], &during(0.99e6, 400.0)), Effect::Bit);
+        assert_eq!(judge(kind, &[], &during(1.15e6, 400.0)), Effect::Bit);
+        let outside = judge(kind, &[], &during(1.17e6, 400.0));
+        assert!(matches!(outside, Effect::Outside { .. }), "{outside}");
+        objects(&outside, "sent 1170000 bytes per second");
+        let uncounted = judge(kind, &[], &[(SentRate, 2e4), (AllowedRate, 1.1e6)]);
+        assert!(matches!(uncounted, Effect::Unproven { .. }), "{uncounted}");
         objects(&judge(kind, &[], &during(2e4, 0.0)), "never wanted more");
         objects(&judge(kind, &[], &during(3e6, 400.0)), "limited to 1MB/s");
     }

@@ -42,6 +42,45 @@ impl fmt::Display for DeviceNumber {
     }
 }
 
+/// What a disk has done since it is there, for everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeviceStat {
+    /// Reads, each that was merged with others counted.
+    pub reads: u64,
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Writes, each that was merged with others counted, and flushes.
+    pub writes: u64,
+    /// Bytes written.
+    pub write_bytes: u64,
+}
+
+impl DeviceStat {
+    /// Of one disk; `None` where the kernel does not count.
+    pub fn of(device: DeviceNumber) -> Option<DeviceStat> {
+        DeviceStat::parse(&fs::read_to_string(format!("/sys/dev/block/{device}/stat")).ok()?)
+    }
+
+    fn parse(text: &str) -> Option<DeviceStat> {
+        const SECTOR: u64 = 512;
+        let numbers: Vec<u64> = text
+            .split_whitespace()
+            .map_while(|word| word.parse().ok())
+            .collect();
+        let number = |at: usize| numbers.get(at).copied();
+        // Kernels before 5.5 do not count flushes.
+        let flushes = number(15).unwrap_or_default();
+        Some(DeviceStat {
+            reads: number(0)?.saturating_add(number(1)?),
+            read_bytes: number(2)?.saturating_mul(SECTOR),
+            writes: number(4)?
+                .saturating_add(number(5)?)
+                .saturating_add(flushes),
+            write_bytes: number(6)?.saturating_mul(SECTOR),
+        })
+    }
+}
+
 /// A whole disk: the kernel limits no partitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WholeDisk {
@@ -173,6 +212,19 @@ mod tests {
                 .contains("/dev/null is no block device, there are: "),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_a_disk_has_done_is_read() {
+        let text = "  9 1 16 5 20 3 64 7 0 8 12 0 0 0 0 2 1\n";
+        let expected = DeviceStat {
+            reads: 10,
+            read_bytes: 8192,
+            writes: 25,
+            write_bytes: 32_768,
+        };
+        assert_eq!(DeviceStat::parse(text), Some(expected));
+        assert_eq!(DeviceStat::parse("9 1 16 5"), None);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! - `cases`: which severities, measured how;
 //! - `work`: what the server does meanwhile;
 //! - `course`: one severity, injected, held and read;
-//! - `tolerance`: how near is near enough;
 //! - `line`: what came of it;
 //! - `report`: all of it as a table and as CSV.
 
@@ -11,7 +10,6 @@ mod cases;
 mod course;
 mod line;
 mod report;
-mod tolerance;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +21,6 @@ use vocab::units::Span;
 pub use cases::Beside;
 pub use line::{Got, Line};
 pub use report::Fidelity;
-pub use tolerance::Tolerance;
 
 use crate::agent::wire::{Output, Place as Group, Spawn};
 use crate::cluster::{Cluster, ClusterError, NodeError, Settings as ClusterSettings, run_of};
@@ -152,7 +149,7 @@ async fn on(
             fault: case.fault.to_owned(),
             beside: case.beside,
             quantity: (probe.name(), probe.unit()),
-            asked: (case.asked, case.tolerance),
+            asked: (case.asked, case.tolerance()),
             got: course::got(cluster, server, case, hold).await,
             note: case.note,
             load: load_average(),

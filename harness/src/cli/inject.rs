@@ -1,7 +1,7 @@
 use clap::{ArgGroup, Args};
 use faults::presets::{PRESETS, Preset};
 use faults::spec::{ClientTraffic, Link};
-use faults::{Effect, FaultType, Place};
+use faults::{FaultType, Place};
 use node::journal::Purpose;
 use vocab::ids::NodeName;
 use vocab::problem::{FieldPath, Problem};
@@ -102,7 +102,7 @@ impl Inject {
         let mut without_effect = false;
         let mut lost_output = None;
         let tell = |told: Told| {
-            without_effect |= matches!(&told, Told::Judged(effect) if *effect != Effect::Bit);
+            without_effect |= matches!(&told, Told::Judged(effect) if effect.objection().is_some());
             if let Err(error) = output::print(&said(&told, self.length)) {
                 lost_output = Some(error);
             }

@@ -145,6 +145,11 @@ impl Hearing<'_> {
                 Ok(())
             }
             What::Judged(Effect::Bit) => Ok(()),
+            What::Judged(effect @ Effect::Unproven { .. }) => {
+                self.event(clock::now(), EventKind::Warning, |event| {
+                    event.on(node).of(fault).saying(effect.to_string())
+                })
+            }
             What::Judged(effect) => {
                 self.objections.push(format!("{fault} on {node}: {effect}"));
                 Ok(())

@@ -1,10 +1,9 @@
 //! Which severities of which faults are measured, by which of their probes.
 
-use faults::Probe;
 use faults::spec::DelayedBy;
+use faults::{FaultType, Probe, Tolerance};
 use vocab::units::Span;
 
-use super::Tolerance;
 use super::work::Work;
 
 /// What else runs on the machine meanwhile.
@@ -22,7 +21,6 @@ pub(super) struct Case {
     pub(super) beside: Beside,
     pub(super) measure: Measure,
     pub(super) asked: f64,
-    pub(super) tolerance: Tolerance,
     /// What other load on the machine would make of it; then nothing was measured.
     pub(super) proof: Proof,
     /// What the mechanism misses by its nature.
@@ -61,19 +59,25 @@ pub(super) enum Proof {
     UsedUp,
 }
 
-const CPU: Tolerance = Tolerance::Points(1.0);
-const DELAY: Tolerance = Tolerance::Time(1.0, 0.05);
-const RATE: Tolerance = Tolerance::Share(0.05);
-const BANDWIDTH: Tolerance = Tolerance::Share(0.10);
-const DRAWS: Tolerance = Tolerance::Draws(0.05);
+impl Case {
+    /// The fault.
+    pub(super) fn kind(&self) -> FaultType {
+        let kind: Result<FaultType, _> = self.fault.parse();
+        kind.unwrap_or_else(|error| panic!("{}: {error}", self.fault))
+    }
 
-const fn case(fault: &'static str, measure: Measure, asked: f64, tolerance: Tolerance) -> Case {
+    /// How near is near enough.
+    pub(super) fn tolerance(&self) -> Tolerance {
+        Tolerance::of(&self.kind()).unwrap_or(Tolerance::Points(0.0))
+    }
+}
+
+const fn case(fault: &'static str, measure: Measure, asked: f64) -> Case {
     Case {
         fault,
         beside: Beside::Nothing,
         measure,
         asked,
-        tolerance,
         proof: Proof::None,
         note: "",
         least_hold: Span::ZERO,
@@ -83,7 +87,7 @@ const fn case(fault: &'static str, measure: Measure, asked: f64, tolerance: Tole
 const fn quota(fault: &'static str, asked: f64) -> Case {
     Case {
         proof: Proof::Throttled,
-        ..case(fault, Measure::During(Probe::CpuShare), asked, CPU)
+        ..case(fault, Measure::During(Probe::CpuShare), asked)
     }
 }
 
@@ -91,12 +95,12 @@ const fn weighed(fault: &'static str, asked: f64) -> Case {
     Case {
         proof: Proof::UsedUp,
         note: "the kernel may put the server's processes on one CPU, where they have to share with more",
-        ..case(fault, Measure::During(Probe::CpuShare), asked, CPU)
+        ..case(fault, Measure::During(Probe::CpuShare), asked)
     }
 }
 
 const fn delay(fault: &'static str, asked: f64) -> Case {
-    case(fault, Measure::Gained(Probe::RoundTrip), asked, DELAY)
+    case(fault, Measure::Gained(Probe::RoundTrip), asked)
 }
 
 const fn loaded(fault: &'static str, asked: f64) -> Case {
@@ -108,11 +112,11 @@ const fn loaded(fault: &'static str, asked: f64) -> Case {
 }
 
 const fn echoes(fault: &'static str, probe: Probe, asked: f64) -> Case {
-    case(fault, Measure::Echoes(probe), asked, DRAWS)
+    case(fault, Measure::Echoes(probe), asked)
 }
 
 const fn rate(fault: &'static str, probe: Probe, asked: f64) -> Case {
-    case(fault, Measure::During(probe), asked, RATE)
+    case(fault, Measure::During(probe), asked)
 }
 
 /// What waits counts as well: a few operations, which must be few among all.
@@ -123,12 +127,8 @@ const fn few(fault: &'static str, probe: Probe, asked: f64) -> Case {
     }
 }
 
-const fn bandwidth(fault: &'static str, probe: Probe, asked: f64) -> Case {
-    case(fault, Measure::During(probe), asked, BANDWIDTH)
-}
-
 const fn synced(fault: &'static str, asked: f64) -> Case {
-    case(fault, Measure::Gained(Probe::SyncedWrite), asked, DELAY)
+    case(fault, Measure::Gained(Probe::SyncedWrite), asked)
 }
 
 const fn ticked(fault: &'static str, asked: f64) -> Case {
@@ -139,7 +139,7 @@ const fn ticked(fault: &'static str, asked: f64) -> Case {
 }
 
 const fn pause(fault: &'static str, asked: f64) -> Case {
-    case(fault, Measure::During(Probe::StoppedTime), asked, CPU)
+    case(fault, Measure::During(Probe::StoppedTime), asked)
 }
 
 /// All of them, by what the server does meanwhile.
@@ -188,12 +188,7 @@ pub(super) const CASES: [(Work, &[Case]); 7] = [
             ),
             echoes("net.duplicate=10%", Probe::DuplicatedEchoes, 10.0),
             echoes("net.corrupt=10%", Probe::LostEchoes, 10.0),
-            case(
-                "net.partition",
-                Measure::During(Probe::LostEchoes),
-                100.0,
-                Tolerance::Points(0.0),
-            ),
+            case("net.partition", Measure::During(Probe::LostEchoes), 100.0),
         ],
     ),
     (
@@ -207,9 +202,9 @@ pub(super) const CASES: [(Work, &[Case]); 7] = [
     (
         Work::Write,
         &[
-            bandwidth("disk.throughput=128KB/s", Probe::DiskWriteRate, 128e3),
-            bandwidth("disk.throughput=1MB/s", Probe::DiskWriteRate, 1e6),
-            bandwidth("disk.throughput=5MB/s", Probe::DiskWriteRate, 5e6),
+            rate("disk.throughput=128KB/s", Probe::DiskWriteRate, 128e3),
+            rate("disk.throughput=1MB/s", Probe::DiskWriteRate, 1e6),
+            rate("disk.throughput=5MB/s", Probe::DiskWriteRate, 5e6),
             few("disk.iops=20/s", Probe::DiskOperations, 20.0),
             rate("disk.iops=50/s", Probe::DiskOperations, 50.0),
             rate("disk.iops=100/s", Probe::DiskOperations, 100.0),
@@ -219,8 +214,8 @@ pub(super) const CASES: [(Work, &[Case]); 7] = [
     (
         Work::Hold,
         &[
-            bandwidth("memory.limit=50MB", Probe::MemoryUsage, 50e6),
-            bandwidth("memory.limit=250MB", Probe::MemoryUsage, 250e6),
+            rate("memory.limit=50MB", Probe::MemoryUsage, 50e6),
+            rate("memory.limit=250MB", Probe::MemoryUsage, 250e6),
         ],
     ),
     (
@@ -245,16 +240,14 @@ pub(super) const CASES: [(Work, &[Case]); 7] = [
 mod tests {
     use std::collections::BTreeSet;
 
-    use faults::FaultType;
-
     use super::*;
 
     #[test]
     fn every_fault_with_a_number_is_measured() {
         let mut measured = BTreeSet::new();
         for case in CASES.iter().flat_map(|(_, cases)| *cases) {
-            let kind: FaultType = case.fault.parse().unwrap_or_else(|error| panic!("{error}"));
-            measured.insert(kind.name());
+            assert!(Tolerance::of(&case.kind()).is_some(), "{}", case.fault);
+            measured.insert(case.kind().name());
         }
         // What a writer takes from a disk is the disk's to say, and an end has no severity.
         let numberless = ["disk.contention", "process.kill"];
@@ -268,7 +261,7 @@ mod tests {
         let kinds: Vec<FaultType> = CASES
             .iter()
             .flat_map(|(_, cases)| *cases)
-            .map(|case| case.fault.parse().unwrap_or_else(|error| panic!("{error}")))
+            .map(Case::kind)
             .collect();
         let papers = faults::presets::PRESETS.map(|preset| preset.fault());
         for kind in papers

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use faults::{Availability, FaultType, Place, Probe, Reading, available};
+use faults::{Availability, Place, Probe, Reading, available};
 use results::ProbeMoment;
 use vocab::units::Span;
 
@@ -23,7 +23,7 @@ pub(super) async fn got(
     hold: Span,
 ) -> Result<Got, String> {
     let said = |error: NodeError| error.to_string();
-    let kind: FaultType = case.fault.parse().map_err(|error| format!("{error}"))?;
+    let kind = case.kind();
     let facts = cluster.facts(server).await.map_err(said)?;
     if let no @ Availability::No { .. } = available(&kind, &facts, cluster.wiring()) {
         return Err(no.to_string());

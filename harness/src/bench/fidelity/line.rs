@@ -1,8 +1,9 @@
 use std::fmt;
 
+use faults::Tolerance;
 use results::table::thousands;
 
-use super::{Beside, Tolerance};
+use super::Beside;
 
 /// What came of one case.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +58,7 @@ impl Line {
     pub fn judgement(&self) -> Judgement {
         let (asked, tolerance) = self.asked;
         match &self.got {
-            Ok(got) if tolerance.holds(asked, got.value, got.draws) => Judgement::Inside,
+            Ok(got) if tolerance.holds(asked, got.value, f64::from(got.draws)) => Judgement::Inside,
             Ok(_) => Judgement::Outside,
             Err(_) => Judgement::NotMeasured,
         }
