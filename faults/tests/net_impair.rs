@@ -8,7 +8,7 @@ mod network;
 use std::time::{Duration, Instant};
 
 use common::{Rig, is_root, kind, until_gone, value};
-use depbench_faults::{Backend, Effect, Fault, FaultContext, Probe, Wiring, effect};
+use depbench_faults::{Backend, Fault, FaultContext, Probe, Wiring, effect};
 use network::{Arrivals, Network, assert_no_chains, within};
 use node::facts::Answer;
 use node::netns::NetNs;
