@@ -8,7 +8,7 @@ declare -A packages=(
     [etcd]=etcd-server [redis-server]=redis-server [redis-benchmark]=redis-tools
     [ip]=iproute2 [iptables]=iptables [nft]=nftables [mkfs.ext4]=e2fsprogs [setpriv]=util-linux [cc]=gcc
     [sshd]=openssh-server [ssh]=openssh-client
-    [sudo]=sudo [ansible-playbook]=ansible-core
+    [sudo]=sudo [doas]=opendoas [script]=bsdutils [ansible-playbook]=ansible-core
 )
 missing=()
 for program in "${!packages[@]}"; do

@@ -25,6 +25,9 @@ pub mod spec;
 mod ssh;
 mod state;
 
+use std::fmt;
+use std::future::pending;
+
 use tokio::sync::broadcast;
 use vocab::ids::NodeName;
 
@@ -64,6 +67,19 @@ pub enum Rebuilt {
     NotAny,
 }
 
+impl fmt::Display for Rebuilt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Rebuilt::Anew => "it has a new agent",
+            Rebuilt::AfterBoot => {
+                "its machine has started again, and what does not survive that (mounts, loaded modules, settings) is \
+                 as the boot left it"
+            }
+            Rebuilt::NotAny => "it was not waited for",
+        })
+    }
+}
+
 /// Where the nodes come from.
 enum Provider {
     Local(Local),
@@ -80,6 +96,20 @@ impl Cluster {
         settings: Settings,
         progress: impl FnMut(Progress),
     ) -> Result<Cluster, ClusterError> {
+        Cluster::up_unless(spec, settings, progress, pending()).await
+    }
+
+    /// The same, but gives up when `stop` resolves while machines are reached and brought this program. What comes after
+    /// that takes little time, and is not broken off half made.
+    ///
+    /// # Errors
+    /// As above, or when it was given up.
+    pub async fn up_unless(
+        spec: &ClusterSpec,
+        settings: Settings,
+        progress: impl FnMut(Progress),
+        stop: impl Future<Output = ()>,
+    ) -> Result<Cluster, ClusterError> {
         Ok(match spec {
             ClusterSpec::Local(spec) => {
                 let (local, roster) = local::up(spec, settings, progress).await?;
@@ -89,7 +119,7 @@ impl Cluster {
                 }
             }
             ClusterSpec::Ssh(spec) => {
-                let (ssh, roster) = ssh::up(spec, settings, progress).await?;
+                let (ssh, roster) = ssh::up(spec, settings, progress, stop).await?;
                 Cluster {
                     provider: Provider::Ssh(ssh),
                     roster,

@@ -7,7 +7,7 @@ use node::facts::Facts;
 
 use super::{CliError, Exit, output, plan};
 use crate::cluster::spec::ClusterSpec;
-use crate::cluster::{Cluster, NodeError, Settings, run_of};
+use crate::cluster::{Cluster, NodeError, Progress, Settings, run_of};
 use crate::experiment::{self, Cell, Experiment};
 use crate::preflight::{Preflight, layer_for};
 use crate::runtime;
@@ -71,7 +71,12 @@ async fn ask(spec: &ClusterSpec, cells: &[&Cell]) -> Result<Found, CliError> {
         layer: layer_for(cells.iter().copied()),
         ..Settings::new(run_of("check"))?
     };
-    let cluster = Cluster::up(spec, settings, |_| {}).await?;
+    let tell = |step: Progress| {
+        if let Some(line) = step.line() {
+            eprintln!("{line}");
+        }
+    };
+    let cluster = Cluster::up(spec, settings, tell).await?;
     let found = ask_servers(&cluster, cells).await;
     cluster.down().await?;
     Ok(found?)

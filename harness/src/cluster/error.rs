@@ -22,7 +22,9 @@ pub enum NodeError {
         reason: String,
     },
     /// Its agent did not answer in time.
-    #[error("node {node} did not answer within {within:?}")]
+    #[error(
+        "node {node} did not answer within {within:?}: its machine, or the way there, stalls or is gone"
+    )]
     Slow {
         /// The node.
         node: NodeName,
@@ -58,6 +60,9 @@ pub enum ClusterError {
         /// Where and why it failed.
         reason: String,
     },
+    /// Making it was given up because a person said so; nothing of it is there.
+    #[error("interrupted")]
+    Interrupted,
     /// A node of the cluster failed.
     #[error(transparent)]
     Node(#[from] NodeError),

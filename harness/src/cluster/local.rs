@@ -35,6 +35,15 @@ pub enum Progress {
         /// Why it does not work.
         reason: String,
     },
+    /// This program is about to be brought to a machine.
+    Bringing {
+        /// The machine.
+        node: NodeName,
+        /// What an upload that broke off has left there, in bytes.
+        there: u64,
+        /// All of it, in bytes.
+        total: u64,
+    },
     /// This program is being brought to a machine.
     Upload {
         /// The machine.
@@ -44,8 +53,40 @@ pub enum Progress {
         /// All of it, in bytes.
         total: u64,
     },
+    /// This program has been brought to a machine, whole.
+    Brought(NodeName),
     /// A node is up.
     Up(NodeName),
+}
+
+impl Progress {
+    /// What of it is worth a line of its own: an upload takes minutes over a slow network.
+    pub fn line(&self) -> Option<String> {
+        match self {
+            Progress::Bringing {
+                node,
+                there: 0,
+                total,
+            } => Some(format!(
+                "bringing depbench to {node}: {}",
+                mebibytes(*total)
+            )),
+            Progress::Bringing { node, there, total } => Some(format!(
+                "bringing depbench to {node}: {}, of which {} are there already",
+                mebibytes(*total),
+                mebibytes(*there)
+            )),
+            Progress::Brought(node) => Some(format!("depbench is on {node}")),
+            Progress::Mode(_)
+            | Progress::Failed { .. }
+            | Progress::Upload { .. }
+            | Progress::Up(_) => None,
+        }
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 /// What is needed to make nodes, again and again.

@@ -59,6 +59,7 @@ pub(super) async fn up(
     spec: &SshSpec,
     settings: Settings,
     mut progress: impl FnMut(Progress),
+    stop: impl Future<Output = ()>,
 ) -> Result<(Ssh, Roster), ClusterError> {
     let cargo = Cargo::of(&settings.program, &spec.programs)?;
     let control = ControlDir::for_sockets()?;
@@ -71,7 +72,7 @@ pub(super) async fn up(
         limitations: Vec::new(),
         given: BTreeMap::new(),
     };
-    let roster = ssh.build(&mut progress).await?;
+    let roster = ssh.build(&mut progress, stop).await?;
     Ok((ssh, roster))
 }
 

@@ -83,6 +83,7 @@ async fn conduct(options: &Options) -> Result<Finished, RunError> {
         cluster: None,
         dir: None,
         claim: None,
+        rebuilt: Vec::new(),
         versions: BTreeMap::new(),
         format,
     };
@@ -148,6 +149,8 @@ struct Stage {
     cluster: Option<(ClusterSpec, Cluster)>,
     dir: Option<RunDir>,
     claim: Option<Claim>,
+    /// Nodes that were rebuilt since the last trial.
+    rebuilt: Vec<(NodeName, Rebuilt)>,
     /// What the targets' programs say of themselves.
     versions: BTreeMap<String, String>,
     /// The devices of nodes that may be formatted.
@@ -176,7 +179,7 @@ impl Stage {
         let open: Vec<&PlannedTrial> = plan.trials.iter().filter(is_open).collect();
         progress.plan(plan.trials.len(), &open);
         for (position, planned) in open.iter().enumerate() {
-            // Not broken off: what is half made cannot be taken down.
+            // Broken off by itself where that is safe: what is half made cannot be taken down.
             self.bring_up(&planned.cell.cluster, experiment, options, progress, stop)
                 .await?;
             let last = position + 1 == open.len();
@@ -217,7 +220,10 @@ impl Stage {
                 progress.doing(&format!("rebuilding node {node}"));
                 match cluster.rebuild(node, stop.stopped()).await? {
                     Rebuilt::NotAny => return Err(RunError::Interrupted { dir: None }),
-                    rebuilt => progress.rebuilt(node, rebuilt),
+                    rebuilt => {
+                        progress.rebuilt(node, rebuilt);
+                        self.rebuilt.push((node.clone(), rebuilt));
+                    }
                 }
             }
             if !lost.is_empty() {
@@ -232,7 +238,11 @@ impl Stage {
             format: self.format.clone(),
             ..Settings::new(self.run.clone())?
         };
-        let cluster = Cluster::up(spec, settings, |step| progress.step(&step)).await?;
+        let tell = |step| progress.step(&step);
+        let cluster = match Cluster::up_unless(spec, settings, tell, stop.stopped()).await {
+            Err(ClusterError::Interrupted) => return Err(RunError::Interrupted { dir: None }),
+            cluster => cluster?,
+        };
         let (_, cluster) = self.cluster.insert((spec.clone(), cluster));
         let preflight = Preflight::of(cluster, cells())
             .await
@@ -308,6 +318,7 @@ impl Stage {
             cluster,
             cell: &planned.cell,
             seed: planned.seed,
+            rebuilt: std::mem::take(&mut self.rebuilt),
             afterwards,
         };
         let (files, validity) =

@@ -119,7 +119,11 @@ impl Progress {
 
     /// A step on the way to a cluster.
     pub(super) fn step(&mut self, step: &Step) {
+        if let Some(line) = step.line() {
+            self.say(&line);
+        }
         match step {
+            Step::Bringing { .. } | Step::Brought(_) => {}
             Step::Mode(mode) => self.doing(&format!("making nodes ({mode})")),
             Step::Failed { mode, reason } => {
                 self.say(&format!("not possible here: {mode}: {reason}"));
@@ -200,10 +204,9 @@ impl Progress {
     /// A node that lost its agent is up again.
     pub(super) fn rebuilt(&mut self, node: &NodeName, rebuilt: Rebuilt) {
         self.say(&match rebuilt {
-            Rebuilt::AfterBoot => format!(
-                "node {node} is back: its machine has started again, and what does not survive that (mounts, loaded \
-                 modules, settings) is as the boot left it; `depbench check` says what is missing now"
-            ),
+            Rebuilt::AfterBoot => {
+                format!("node {node} is back: {rebuilt}; `depbench check` says what is missing now")
+            }
             Rebuilt::Anew | Rebuilt::NotAny => format!("rebuilt node {node}"),
         });
     }

@@ -10,10 +10,11 @@ use super::recorder::Recorder;
 use super::roles::Roles;
 use super::waits;
 use crate::cluster::spec::ClusterSpec;
-use crate::cluster::{Cluster, Node, NodeError};
+use crate::cluster::{Cluster, Node, NodeError, Rebuilt};
 use crate::experiment::Cell;
 use crate::run::Afterwards;
 use results::{EventKind, TrialWriter, Validity};
+use vocab::ids::NodeName;
 
 /// A trial, ready to be run.
 pub struct Trial<'a> {
@@ -23,6 +24,8 @@ pub struct Trial<'a> {
     pub cell: &'a Cell,
     /// Of everything random in this trial.
     pub seed: u64,
+    /// Nodes that lost their agents in the trial before, and what became of them.
+    pub rebuilt: Vec<(NodeName, Rebuilt)>,
     /// Whether the servers go on running.
     pub afterwards: Afterwards,
 }
@@ -39,6 +42,10 @@ pub async fn run(
     let mut recorder = Recorder::new(files);
     let (at, event) = Recorder::event_now(EventKind::TrialStarted);
     recorder.event(at, event)?;
+    for (node, rebuilt) in &trial.rebuilt {
+        let (at, event) = Recorder::event_now(EventKind::NodeRebuilt);
+        recorder.event(at, event.on(node.clone()).saying(rebuilt.to_string()))?;
+    }
     let standing = Standing::default();
     let validity = match attempt(trial, &mut recorder, &standing, live).await {
         Ok(objections) if objections.is_empty() => Validity::Valid,

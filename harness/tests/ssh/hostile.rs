@@ -27,7 +27,7 @@ fn assert_not_obeyed(hosts: &Hosts, said: &str) {
 
 #[test]
 fn a_talkative_shell_is_no_trouble() {
-    let Some(hosts) = Hosts::up(2) else { return };
+    let Some(hosts) = Hosts::bare(2) else { return };
     let file = hosts.experiment("talkative", QUIET);
     let file = file.to_str().unwrap();
     fs::write(hosts.dir().join("h1/root/.bashrc"), GARBAGE).unwrap();

@@ -1,8 +1,11 @@
 //! Hosts of the project's own script, and controllers that reach them.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -20,13 +23,33 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// Makes hosts `h1` to `h<count>`; `None`, with the reason printed, where that is not possible.
+    /// Makes hosts `h1` to `h<count>` which have this program already, as after an earlier run; `None`, with the reason
+    /// printed, where that is not possible.
     pub(crate) fn up(count: usize) -> Option<Hosts> {
+        let hosts = Hosts::bare(count)?;
+        for host in 1..=count {
+            let cache = hosts.dir().join(format!("h{host}/root/.cache/depbench"));
+            fs::create_dir_all(&cache).unwrap();
+            let brought = cache.join(format!("depbench-{}", fingerprint()));
+            if fs::hard_link(PROGRAM, &brought).is_err() {
+                fs::copy(PROGRAM, &brought).unwrap();
+            }
+        }
+        Some(hosts)
+    }
+
+    /// The same, but nothing has ever been brought to them.
+    pub(crate) fn bare(count: usize) -> Option<Hosts> {
         if !nix::unistd::geteuid().is_root() {
             println!("skipped: namespaces with an sshd each need root");
             return None;
         }
-        for program in ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/nsenter"] {
+        for program in [
+            "/usr/sbin/sshd",
+            "/usr/bin/ssh",
+            "/usr/bin/nsenter",
+            "/usr/bin/script",
+        ] {
             if !Path::new(program).exists() {
                 println!("skipped: {program} is not installed");
                 return None;
@@ -101,6 +124,18 @@ impl Hosts {
     /// Starts depbench where the hosts can be reached; its output is small enough for its pipes.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         self.command(PROGRAM, arguments).spawn().unwrap()
+    }
+
+    /// Starts depbench at a terminal; what it shows is read as it comes.
+    pub(crate) fn at_terminal(&self, arguments: &[&str]) -> (Child, Terminal) {
+        let line = [&[PROGRAM], arguments].concat().join(" ");
+        let mut child = self
+            .command("/usr/bin/script", &["-qefc", &line, "/dev/null"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let terminal = Terminal::of(&mut child);
+        (child, terminal)
     }
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
@@ -181,12 +216,63 @@ impl Hosts {
     }
 }
 
+/// What a person at a terminal sees, and the keyboard.
+pub(crate) struct Terminal {
+    keyboard: ChildStdin,
+    seen: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Terminal {
+    fn of(child: &mut Child) -> Terminal {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (mut screen, shown) = (child.stdout.take().unwrap(), Arc::clone(&seen));
+        let reader = std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(length @ 1..) = screen.read(&mut piece) {
+                shown.lock().unwrap().extend_from_slice(&piece[..length]);
+            }
+        });
+        Terminal {
+            keyboard: child.stdin.take().unwrap(),
+            seen,
+            reader,
+        }
+    }
+
+    /// Every process of the terminal is interrupted, as by a person.
+    pub(crate) fn press_ctrl_c(&mut self) {
+        self.keyboard.write_all(b"\x03").unwrap();
+        self.keyboard.flush().unwrap();
+    }
+
+    /// What has been shown so far.
+    pub(crate) fn seen(&self) -> String {
+        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
+    }
+
+    /// What was shown, once nobody can write to it any more.
+    pub(crate) fn end(self) -> String {
+        self.reader.join().unwrap();
+        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
+    }
+}
+
 impl Drop for Hosts {
     fn drop(&mut self) {
         if self.dir().exists() {
             self.script(&["down"]);
         }
     }
+}
+
+/// What tells this build from others.
+fn fingerprint() -> &'static str {
+    static OF_PROGRAM: OnceLock<String> = OnceLock::new();
+    OF_PROGRAM.get_or_init(|| {
+        let told = Command::new(PROGRAM).arg("fingerprint").output().unwrap();
+        String::from_utf8(told.stdout).unwrap().trim().to_owned()
+    })
 }
 
 /// The command lines of all processes.

@@ -10,18 +10,24 @@ use crate::hosts::{Hosts, text, wait_until};
 /// The lease is 15 s: this much shorter is survived on a busy machine too.
 const STALL: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// The node was lost in the first trial, and has a new agent for the second.
-fn assert_lost_once(run: Run, slow: usize) -> String {
+/// The node was lost in the first trial, and has a new agent for the second; gives what was said, and what the second
+/// trial's events say of the node.
+fn assert_lost_once(run: Run, slow: usize) -> (String, String) {
     let out = run.out.clone();
     let (code, said) = run.end();
     assert_eq!(code, Some(2), "{said}");
     let [Some(first), second] = &reasons(&out)[..] else {
         panic!("{said}");
     };
+    let events = std::fs::read_to_string(out.join("trials/depfast-raft/2/events.csv")).unwrap();
+    let rebuilt = events
+        .lines()
+        .find(|line| line.contains(&format!("node-rebuilt,h{slow},")));
+    let rebuilt = rebuilt.unwrap_or_else(|| panic!("{events}")).to_owned();
     let lost = format!("node h{slow} lost its agent");
     assert!(first.contains(&lost), "{first}");
     assert_carried_out(second.as_ref());
-    said
+    (said, rebuilt)
 }
 
 #[test]
@@ -36,7 +42,8 @@ fn a_link_is_cut_for_longer_than_the_lease() {
         !hosts.left().iter().any(|path| path.starts_with(&state))
     });
     hosts.link("join", slow);
-    let said = assert_lost_once(run, slow);
+    let (said, noted) = assert_lost_once(run, slow);
+    assert!(noted.contains("it has a new agent"), "{noted}");
     let told = format!("rebuilt node h{slow}");
     assert!(
         said.contains(&told) && !said.contains("started again"),
@@ -111,7 +118,8 @@ fn a_host_loses_its_power_and_starts_again() {
     hosts.remove_groups("power", slow);
     hosts.next_boot(slow);
     hosts.link("boot", slow);
-    let said = assert_lost_once(run, slow);
+    let (said, noted) = assert_lost_once(run, slow);
+    assert!(noted.contains("its machine has started again"), "{noted}");
     let told = format!("node h{slow} is back: its machine has started again");
     assert!(said.contains(&told), "{said}");
     hosts.assert_clean();

@@ -11,6 +11,7 @@ mod named;
 mod reach;
 mod rights;
 mod roles;
+mod upload;
 mod verbs;
 mod ways;
 
@@ -19,8 +20,6 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 
 use hosts::{Hosts, text, wait_until};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use results::RunDir;
 
 const REST: &str = "targets: [{depfast-raft: {}}, {etcd: {}}]
@@ -48,7 +47,7 @@ const HONEST: [&str; 2] = ["had no effect", "left something behind"];
 
 #[test]
 fn a_whole_experiment() {
-    let Some(hosts) = Hosts::up(4) else { return };
+    let Some(hosts) = Hosts::bare(4) else { return };
     let rest = if std::path::Path::new("/usr/bin/etcd").exists() {
         REST.to_owned()
     } else {
@@ -138,10 +137,15 @@ fn the_controller_is_killed_in_the_middle_of_a_fault() {
 #[test]
 fn the_controller_is_interrupted_in_the_middle_of_a_fault() {
     let Some(hosts) = Hosts::up(4) else { return };
-    let mut run = Run::start(&hosts, "interrupted", &long(1, "60s"));
+    let file = hosts.experiment("interrupted", &long(1, "60s"));
+    let (controller, mut terminal) =
+        hosts.at_terminal(&["run", file.to_str().unwrap(), "--out", "out"]);
+    let out = file.with_file_name("out");
+    let mut run = Run { controller, out };
     run.until_faulty(1);
-    kill(Pid::from_raw(run.controller.id() as i32), Signal::SIGINT).unwrap();
-    let (code, said) = run.end();
+    terminal.press_ctrl_c();
+    let (code, _) = run.end();
+    let said = terminal.end();
     assert_eq!(code, Some(130), "{said}");
     assert!(said.contains("everything was undone"), "{said}");
     // Not only soon, by leases: it has seen to it itself.

@@ -108,7 +108,7 @@ fn nothing_from_the_file_reaches_a_shell() {
 }
 
 /// Says what `depbench check` does, which must end with this code.
-fn check(hosts: &Hosts, file: &Path, code: i32) -> String {
+pub(crate) fn check(hosts: &Hosts, file: &Path, code: i32) -> String {
     let ended = hosts.depbench(&["check", file.to_str().unwrap()]);
     let said = text(&ended);
     assert_eq!(ended.status.code(), Some(code), "{said}");
@@ -116,7 +116,7 @@ fn check(hosts: &Hosts, file: &Path, code: i32) -> String {
 }
 
 /// Where the first host keeps programs.
-fn cache(hosts: &Hosts) -> PathBuf {
+pub(crate) fn cache(hosts: &Hosts) -> PathBuf {
     hosts.dir().join("h1/root/.cache/depbench")
 }
 
@@ -155,7 +155,7 @@ const FOREIGN: &[u8] = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x03\0\x01\0
 
 #[test]
 fn a_machine_of_another_architecture_needs_a_program_of_its_own() {
-    let Some(hosts) = Hosts::up(2) else { return };
+    let Some(hosts) = Hosts::bare(2) else { return };
     let other = Path::new("/usr/bin/setarch");
     if !cfg!(target_arch = "x86_64") || !other.exists() {
         println!("skipped: no setarch for a processor of 64 bits");
@@ -237,43 +237,5 @@ fn a_program_that_is_missing_on_one_machine_is_told() {
     assert!(said.contains("not possible: target etcd on h2: "), "{said}");
     assert!(said.contains("install the package etcd-server"), "{said}");
     assert!(!said.contains("target etcd on h1: "), "{said}");
-    hosts.assert_no_masters();
-}
-
-#[test]
-fn an_upload_that_broke_off_goes_on_where_it_stopped() {
-    let Some(hosts) = Hosts::up(2) else { return };
-    let file = hosts.experiment("resumed", QUIET);
-    check(&hosts, &file, 0);
-    let listed: Vec<_> = fs::read_dir(cache(&hosts)).unwrap().flatten().collect();
-    let [whole] = listed.as_slice() else {
-        panic!("{listed:?}")
-    };
-    let (whole, program) = (whole.path(), fs::read(PROGRAM).unwrap());
-    assert!(
-        fs::read(&whole).unwrap() == program,
-        "another program arrived"
-    );
-    let part = PathBuf::from(format!("{}.h1.part", whole.display()));
-    let half = &program[..program.len() / 2];
-
-    fs::remove_file(&whole).unwrap();
-    fs::write(&part, half).unwrap();
-    check(&hosts, &file, 0);
-    assert!(fs::read(&whole).unwrap() == program && !part.exists());
-
-    // What was there is used, or damage in it would not be found; and it is not in the way the next time.
-    fs::remove_file(&whole).unwrap();
-    let mut damaged = half.to_vec();
-    *damaged.last_mut().unwrap() ^= 1;
-    fs::write(&part, damaged).unwrap();
-    let said = check(&hosts, &file, 4);
-    assert!(
-        said.contains("what arrived is damaged, ") && said.contains("h1"),
-        "{said}"
-    );
-    assert!(!part.exists() && !whole.exists());
-    check(&hosts, &file, 0);
-    assert!(fs::read(&whole).unwrap() == program);
     hosts.assert_no_masters();
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::{assert_carried_out, reasons};
+use super::reach::check;
+use super::{QUIET, assert_carried_out, reasons};
 use crate::hosts::{Hosts, PROGRAM, text};
 
 /// The account is bench's, the program the one that the playbook installed.
@@ -24,7 +25,7 @@ mkdir -p /run/bench && chown 2345:2345 /run/bench";
 /// The playbook prepares the hosts, once; then an account that may run nothing else as root drives an experiment.
 #[test]
 fn prepared_with_ansible() {
-    let Some(hosts) = Hosts::up(2) else { return };
+    let Some(hosts) = Hosts::bare(2) else { return };
     let playbook = [
         "/usr/bin/ansible-playbook",
         "/usr/local/bin/ansible-playbook",
@@ -94,5 +95,41 @@ fn prepared_with_ansible() {
 
     play("teardown.yml");
     assert!(!installed.exists() && !rule.exists());
+    hosts.assert_no_masters();
+}
+
+#[test]
+fn an_account_becomes_root_with_doas() {
+    let Some(hosts) = Hosts::up(2) else { return };
+    if !Path::new("/usr/bin/doas").exists() {
+        println!("skipped: doas is not installed");
+        return;
+    }
+    hosts.on(1, ACCOUNT);
+    let plain = fs::read_to_string(hosts.experiment("doas", QUIET)).unwrap();
+    let login = "roles: [server], login: {user: bench, become: doas}";
+    let file = hosts.file("doas.yaml", &plain.replacen("roles: [server]", login, 1));
+    hosts.on(1, "rm -f /etc/doas.conf");
+    for rule in ["", "permit bench as root", "permit nopass nobody as root"] {
+        if !rule.is_empty() {
+            hosts.on(1, &format!("echo '{rule}' > /etc/doas.conf"));
+        }
+        let said = check(&hosts, &file, 4);
+        assert!(
+            said.contains("h1") && said.contains("doas: "),
+            "{rule}: {said}"
+        );
+        assert!(
+            said.contains("`permit nopass` this account"),
+            "{rule}: {said}"
+        );
+    }
+    // Where only root may keep anything.
+    hosts.on(1, "echo 'permit nopass bench as root' > /etc/doas.conf");
+    hosts.on(1, "chmod 700 /var/lib/depbench");
+    check(&hosts, &file, 0);
+    let healed = hosts.depbench(&["heal", file.to_str().unwrap()]);
+    assert!(healed.status.success(), "{}", text(&healed));
+    hosts.assert_clean();
     hosts.assert_no_masters();
 }

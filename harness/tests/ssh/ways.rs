@@ -6,6 +6,7 @@ use std::path::Path;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::rights::ACCOUNT;
 use super::{Run, assert_carried_out, reasons};
 use crate::hosts::{Hosts, text, wait_until};
 
@@ -29,6 +30,14 @@ fn assert_cut(out: &Path, interface: &str) {
 #[test]
 fn machines_behind_a_jump_host() {
     let Some(hosts) = Hosts::up(5) else { return };
+    let sudo = Path::new("/usr/bin/sudo").exists();
+    if sudo {
+        hosts.on(2, ACCOUNT);
+        hosts.on(
+            2,
+            "echo 'bench ALL=(root) NOPASSWD: ALL' > /etc/sudoers.d/bench",
+        );
+    }
     // The first host is the way to the others, and the only one.
     let config = hosts.dir().join("ssh_config");
     let jump = format!(
@@ -41,7 +50,11 @@ fn machines_behind_a_jump_host() {
         let added = hosts.run("ip", &route);
         assert!(added.status.success(), "{}", text(&added));
     }
-    let all = fs::read_to_string(hosts.experiment("jump", &partition("h2", "4s"))).unwrap();
+    let mut all = fs::read_to_string(hosts.experiment("jump", &partition("h2", "4s"))).unwrap();
+    if sudo {
+        // What becomes root forgets the connection that it came by.
+        all = all.replace("{name: h2, ", "{name: h2, login: {user: bench}, ");
+    }
     let behind = all.replace("      - {name: h1, roles: [server]}\n", "");
     assert_ne!(behind, all);
     let direct = hosts.file("direct.yaml", &behind);
@@ -58,6 +71,16 @@ fn machines_behind_a_jump_host() {
     assert_eq!(reasons.len(), 1, "{}", text(&ended));
     assert_carried_out(reasons[0].as_ref());
     assert_cut(&out, "eth0");
+    if sudo {
+        let brought = [
+            "-F",
+            own.to_str().unwrap(),
+            "h2",
+            "ls /run/bench/.cache/depbench",
+        ];
+        let brought = text(&hosts.run("/usr/bin/ssh", &brought));
+        assert!(brought.contains("depbench-"), "{brought}");
+    }
     hosts.assert_clean();
 
     // A jump host that is a server itself: what hit it would hit the connections to the others.

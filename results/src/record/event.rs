@@ -36,6 +36,9 @@ closed_set! {
         ClientNotice = "client-notice",
         /// An agent no longer answers.
         AgentLost = "agent-lost",
+        /// A node whose agent was lost in an earlier trial is up again; the detail says whether its machine has started
+        /// again in between.
+        NodeRebuilt = "node-rebuilt",
         /// Something that makes numbers worth a second look.
         Warning = "warning",
         /// The trial ended.

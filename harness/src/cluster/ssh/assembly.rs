@@ -22,13 +22,14 @@ use crate::cluster::spec::SshNode;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Ssh {
-    /// Reaches all machines at once, then starts all agents at once.
+    /// Reaches all machines at once, until `stop` resolves; then starts all agents at once.
     pub(in crate::cluster) async fn build(
         &mut self,
         progress: &mut impl FnMut(Progress),
+        stop: impl Future<Output = ()>,
     ) -> Result<Roster, ClusterError> {
         progress(Progress::Mode(Mode::Machines));
-        let hosts = self.reach_all(progress).await?;
+        let hosts = self.reach_all(progress, stop).await?;
         let addresses: Vec<IpAddr> = hosts.iter().filter_map(address).collect();
         let mut roster = Roster::default();
         let mut making = JoinSet::new();
@@ -75,7 +76,12 @@ impl Ssh {
         let mut stop = pin!(stop);
         loop {
             let (unheard, _) = mpsc::unbounded_channel();
-            let tried = match self.reach(&spec, unheard).await {
+            let reached = tokio::select! {
+                biased;
+                () = &mut stop => return Ok(None),
+                reached = self.reach(&spec, unheard) => reached,
+            };
+            let tried = match reached {
                 Ok(host) => self.agent(host, purpose, peers.clone()).await,
                 Err(error) => Err(error),
             };
@@ -99,9 +105,11 @@ impl Ssh {
         }
     }
 
+    /// An upload that is broken off leaves what has arrived, and the next one goes on from there.
     async fn reach_all(
         &self,
         progress: &mut impl FnMut(Progress),
+        stop: impl Future<Output = ()>,
     ) -> Result<Vec<Host>, ClusterError> {
         let (news, mut heard) = mpsc::unbounded_channel();
         let mut reaching = JoinSet::new();
@@ -110,8 +118,15 @@ impl Ssh {
         }
         drop(news);
         let (mut hosts, mut failed) = (Vec::new(), Vec::new());
+        let mut stop = pin!(stop);
         while !reaching.is_empty() {
             tokio::select! {
+                biased;
+                () = &mut stop => {
+                    // Before the directory of their sockets goes.
+                    reaching.shutdown().await;
+                    return Err(ClusterError::Interrupted);
+                }
                 Some(step) = heard.recv() => progress(step),
                 Some(reached) = reaching.join_next() => {
                     match reached.map_err(|error| broke_off(&error))? {

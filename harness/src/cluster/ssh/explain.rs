@@ -4,6 +4,13 @@ use std::error::Error;
 
 use crate::causes::with_causes;
 
+const NO_SUDO: &str = "install sudo there, log in as root, or write `login: {become: none}`";
+
+const NO_DOAS: &str = "install doas there, log in as root, or write `login: {become: none}`";
+
+const NOT_PERMITTED: &str =
+    "`permit nopass` this account in /etc/doas.conf there, or write `login: {become: none}`";
+
 /// Words that ssh, sshd, sudo or the kernel say, and the remedy.
 const REMEDIES: &[(&str, &str)] = &[
     // Before what ssh says of every key that it refuses.
@@ -42,10 +49,13 @@ const REMEDIES: &[(&str, &str)] = &[
         "is not in the sudoers file",
         "allow this account sudo, or write `login: {become: none}`",
     ),
-    (
-        "sudo: command not found",
-        "install sudo there, log in as root, or write `login: {become: none}`",
-    ),
+    ("sudo: command not found", NO_SUDO),
+    ("sudo: not found", NO_SUDO),
+    ("doas is not enabled", NOT_PERMITTED),
+    ("doas: Authentication required", NOT_PERMITTED),
+    ("doas: Operation not permitted", NOT_PERMITTED),
+    ("doas: command not found", NO_DOAS),
+    ("doas: not found", NO_DOAS),
     (
         "No space left on device",
         "make room on the node's file system",
@@ -64,8 +74,10 @@ pub(super) fn step(what: &str, error: &dyn Error) -> String {
 
 /// Adds what to do about it, if that is known.
 pub(super) fn with_remedy(text: String) -> String {
+    // ssh ends its lines as if at a terminal.
+    let text = text.replace("\r\n", "\n");
     match REMEDIES.iter().find(|(words, _)| text.contains(words)) {
-        Some((_, remedy)) => format!("{}; {remedy}", text.trim_end()),
+        Some((_, remedy)) => format!("{}; {remedy}", text.trim_end().trim_end_matches('.')),
         None => text,
     }
 }
@@ -87,6 +99,7 @@ mod tests {
             text.contains("publickey") && text.contains("identity"),
             "{text}"
         );
-        assert_eq!(with_remedy("odd".into()), "odd");
+        assert!(!text.contains(".;"), "{text}");
+        assert_eq!(with_remedy("odd\r\nlines".into()), "odd\nlines");
     }
 }

@@ -53,17 +53,11 @@ impl Host {
         let program = match &login.program {
             Some(program) => program.display().to_string(),
             None => {
-                let name = node.name.clone();
-                let tell = |done, total| {
+                let tell = |step| {
                     // Nobody may be looking.
-                    let _unheard = progress.send(Progress::Upload {
-                        node: name.clone(),
-                        done,
-                        total,
-                    });
+                    let _unheard = progress.send(step);
                 };
-                let node = node.name.as_str();
-                upload(&session, &survey, build, node, tell).await?
+                upload(&session, &survey, build, &node.name, tell).await?
             }
         };
         Ok(Host {
@@ -135,7 +129,7 @@ async fn connect(
         builder.config_file(config);
     }
     builder
-        .connect(node.destination())
+        .connect_mux(node.destination())
         .await
         .map_err(|error| step(&format!("connect to {}", node.destination()), &error))
 }

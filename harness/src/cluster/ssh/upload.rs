@@ -6,10 +6,12 @@ use std::io::SeekFrom;
 use openssh::{Session, Stdio};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use vocab::ids::NodeName;
 
 use super::cargo::Build;
 use super::explain::{step, with_remedy};
 use super::survey::Survey;
+use crate::cluster::local::Progress;
 
 /// From progress to progress, in bytes.
 const PIECE: usize = 1 << 20;
@@ -18,11 +20,17 @@ const PIECE: usize = 1 << 20;
 const APPEND: &str = r#"umask 077 && mkdir -p "$1" && cat >> "$2""#;
 
 /// Makes the program `$2` out of the upload `$1`, once it says itself that it is the build `$3`. What is not whole is
-/// removed: nothing could be added to it.
+/// removed: nothing could be added to it. An upload whose connection broke off may hold it open where nobody has noticed
+/// that yet, and what is open for writing is not executed: a copy is.
 const FINISH: &str = r#"
 chmod 700 "$1" || exit 1
 said=$("$1" fingerprint)
 code=$?
+if [ "$code" -eq 126 ]; then
+    cp "$1" "$1.copy" && mv -f "$1.copy" "$1" || { rm -f "$1.copy"; exit 126; }
+    said=$("$1" fingerprint)
+    code=$?
+fi
 [ "$code" -eq 126 ] && exit 126
 [ "$said" = "$3" ] || { rm -f "$1"; echo "what arrived is damaged, or for another architecture, and was removed: try again" >&2; exit 1; }
 mv -f "$1" "$2"
@@ -33,8 +41,8 @@ pub(super) async fn upload(
     session: &Session,
     survey: &Survey,
     build: &Build,
-    node: &str,
-    mut progress: impl FnMut(u64, u64),
+    node: &NodeName,
+    tell: impl Fn(Progress),
 ) -> Result<String, String> {
     let Build { program, hash } = build;
     let path = format!("{}/depbench-{hash}", survey.cache);
@@ -63,7 +71,11 @@ pub(super) async fn upload(
             .map_err(|error| step("upload this program", &error))?;
         let mut stdin = copying.stdin().take().ok_or("no standard input")?;
         let mut piece = vec![0; PIECE];
-        progress(sent, size);
+        tell(Progress::Bringing {
+            node: node.clone(),
+            there: sent,
+            total: size,
+        });
         loop {
             let read = file.read(&mut piece).await.map_err(read)?;
             // A broken pipe is explained by what the other end says.
@@ -71,7 +83,11 @@ pub(super) async fn upload(
                 break;
             }
             sent += read as u64;
-            progress(sent, size);
+            tell(Progress::Upload {
+                node: node.clone(),
+                done: sent,
+                total: size,
+            });
         }
         drop(stdin);
         let output = copying
@@ -89,7 +105,10 @@ pub(super) async fn upload(
         .await
         .map_err(|error| step("start the uploaded program", &error))?;
     match finished.status.code() {
-        Some(0) => Ok(path),
+        Some(0) => {
+            tell(Progress::Brought(node.clone()));
+            Ok(path)
+        }
         Some(126) if said(&finished.stderr).contains("Exec format error") => {
             Err(failed(&survey.cache, &finished.stderr))
         }
