@@ -69,11 +69,11 @@ const REMEDIES: &[(&str, &str)] = &[
 
 /// What failed in a step, with its causes and a remedy if one is known.
 pub(super) fn step(what: &str, error: &dyn Error) -> String {
-    with_remedy(format!("cannot {what}: {}", with_causes(error)))
+    with_remedy(&format!("cannot {what}: {}", with_causes(error)))
 }
 
 /// Adds what to do about it, if that is known.
-pub(super) fn with_remedy(text: String) -> String {
+pub(super) fn with_remedy(text: &str) -> String {
     // ssh ends its lines as if at a terminal.
     let text = text.replace("\r\n", "\n");
     match REMEDIES.iter().find(|(words, _)| text.contains(words)) {
@@ -100,6 +100,6 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains(".;"), "{text}");
-        assert_eq!(with_remedy("odd\r\nlines".into()), "odd\nlines");
+        assert_eq!(with_remedy("odd\r\nlines"), "odd\nlines");
     }
 }

@@ -72,6 +72,6 @@ async fn heal_one(
     let said = said.concat().trim().to_owned();
     match output.status.success() {
         true => Ok(said),
-        false => Err(with_remedy(said)),
+        false => Err(with_remedy(&said)),
     }
 }

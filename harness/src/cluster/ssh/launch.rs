@@ -48,7 +48,7 @@ impl Ssh {
             let name = node_name(&host.node, purpose);
             let failed = |reason: String| ClusterError::Start {
                 node: host.node.name.clone(),
-                reason: with_remedy(visible(&reason)),
+                reason: with_remedy(&visible(&reason)),
             };
             let (name, disk) = (name.map_err(failed)?, disk.map_err(failed)?);
             let own = address(&host).ok_or_else(|| {

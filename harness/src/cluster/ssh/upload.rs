@@ -124,7 +124,7 @@ pub(super) async fn upload(
 
 fn failed(cache: &str, stderr: &[u8]) -> String {
     let said = said(stderr);
-    with_remedy(format!(
+    with_remedy(&format!(
         "cannot upload this program to {cache}: {}",
         said.trim()
     ))
