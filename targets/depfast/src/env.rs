@@ -3,7 +3,7 @@
 //! Time, randomness, coroutines, files, client streams and peers come through [`Env`]. It has two implementations,
 //! [`real`](crate::real) and [`sim`](crate::sim), and code that names only this crate's types runs unchanged on both.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -91,18 +91,19 @@ struct Inner {
     backend: Rc<dyn Backend>,
     rng: RefCell<Rng>,
     trace: Rc<Trace>,
-    alerts: OnceCell<Rc<Alerts>>,
+    alerts: Rc<Alerts>,
     releases: Releases,
     default_timeout: DefaultTimeout,
 }
 
 impl Env {
     pub(crate) fn new(backend: Rc<dyn Backend>, seed: u64) -> Self {
+        let trace = Rc::new(Trace::new(Rc::clone(&backend)));
         Self(Rc::new(Inner {
             rng: RefCell::new(Rng::new(seed)),
-            trace: Rc::new(Trace::new(Rc::clone(&backend))),
+            alerts: Rc::new(Alerts::new(Rc::clone(&trace))),
+            trace,
             backend,
-            alerts: OnceCell::new(),
             releases: Releases::default(),
             default_timeout: DefaultTimeout::default(),
         }))
@@ -207,7 +208,7 @@ impl Env {
 
     /// What detectors have found; see [`detect`](crate::detect).
     pub fn alerts(&self) -> Rc<Alerts> {
-        Rc::clone(self.0.alerts.get_or_init(|| Rc::new(Alerts::new(self))))
+        Rc::clone(&self.0.alerts)
     }
 
     /// What the worker thread did with its time since it was started.

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -255,4 +255,19 @@ fn a_system_ends_with_its_first_handle() {
     assert_eq!(Rc::strong_count(&held), 2);
     drop(sim);
     assert_eq!(Rc::strong_count(&held), 1);
+}
+
+#[test]
+fn alerts_do_not_keep_their_node() {
+    let sim = Sim::new(1);
+    let trace = Rc::new(RefCell::new(Weak::new()));
+    let seen = Rc::clone(&trace);
+    sim.start(ONE, |env| async move {
+        *seen.borrow_mut() = Rc::downgrade(&env.trace());
+        env.alerts().wait_past("an alert", 0).await;
+    });
+    sim.run_for(SECOND);
+    assert!(trace.borrow().strong_count() > 0);
+    sim.crash(ONE);
+    assert_eq!(trace.borrow().strong_count(), 0, "nothing else holds it");
 }

@@ -1,15 +1,16 @@
 //! What detectors found, kept for whoever wants to know.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Finding;
-use crate::env::Env;
-use crate::event::ValueEvent;
+use crate::event::Waiters;
 use crate::time::Instant;
+use crate::trace::{Trace, WaitsOn};
 
 /// More alerts than this and the oldest is forgotten.
 const KEPT: usize = 256;
@@ -61,14 +62,19 @@ impl fmt::Display for Alert {
 /// The latest alerts of a node.
 pub struct Alerts {
     kept: RefCell<VecDeque<Alert>>,
-    total: ValueEvent<u64>,
+    total: Cell<u64>,
+    waiters: Waiters,
+    /// Not the environment, which keeps the alerts: neither would ever be freed.
+    trace: Rc<Trace>,
 }
 
 impl Alerts {
-    pub(crate) fn new(env: &Env) -> Self {
+    pub(crate) fn new(trace: Rc<Trace>) -> Self {
         Self {
             kept: RefCell::default(),
-            total: ValueEvent::new(env, 0),
+            total: Cell::new(0),
+            waiters: Waiters::default(),
+            trace,
         }
     }
 
@@ -81,7 +87,8 @@ impl Alerts {
             }
             kept.push_back(alert);
         }
-        self.total.update(|total| *total += 1);
+        self.total.set(self.total.get() + 1);
+        self.waiters.wake_all();
     }
 
     /// How many were ever raised.
@@ -99,7 +106,11 @@ impl Alerts {
 
     /// Suspends the coroutine until more than `seen` were raised.
     pub async fn wait_past(&self, label: &'static str, seen: u64) {
-        self.total.wait(label, |total| *total > seen).await;
+        let reached = || self.total() > seen;
+        if !reached() {
+            let _waiting = self.trace.begin(label, WaitsOn::Local);
+            self.waiters.wait_until(reached).await;
+        }
     }
 
     /// The kept alerts as a JSON array, oldest first.

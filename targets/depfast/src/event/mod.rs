@@ -34,3 +34,4 @@ pub(crate) use release::Releases;
 pub use rpc::{RpcEvent, RpcResult};
 pub use timeout::TimeoutEvent;
 pub use value::ValueEvent;
+pub(crate) use waiters::Waiters;

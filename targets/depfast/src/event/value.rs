@@ -1,9 +1,7 @@
 //! Waiting for a value to satisfy a condition.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
 
 use super::waiters::Waiters;
 use crate::env::Env;
@@ -72,15 +70,8 @@ impl<T> ValueEvent<T> {
 
     /// Waits untraced.
     pub(super) async fn reach(&self, condition: impl Fn(&T) -> bool) {
-        let place = self.0.waiters.place();
-        poll_fn(|cx| {
-            if condition(&self.0.value.borrow()) {
-                return Poll::Ready(());
-            }
-            place.wait(cx);
-            Poll::Pending
-        })
-        .await;
+        let reached = || condition(&self.0.value.borrow());
+        self.0.waiters.wait_until(reached).await;
     }
 
     pub(super) fn env(&self) -> &Env {

@@ -1,11 +1,12 @@
 //! The coroutines suspended on one event.
 
 use std::cell::{Cell, RefCell};
-use std::task::{Context, Waker};
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
 
 /// Whom to wake.
 #[derive(Default)]
-pub(super) struct Waiters {
+pub(crate) struct Waiters {
     list: RefCell<Vec<(u64, Waker)>>,
     last_id: Cell<u64>,
 }
@@ -26,7 +27,20 @@ impl Waiters {
         }
     }
 
-    pub(super) fn wake_all(&self) {
+    /// Suspends the coroutine until `reached` holds, which it looks at whenever it is woken.
+    pub(crate) async fn wait_until(&self, reached: impl Fn() -> bool) {
+        let place = self.place();
+        poll_fn(|cx| {
+            if reached() {
+                return Poll::Ready(());
+            }
+            place.wait(cx);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    pub(crate) fn wake_all(&self) {
         // One by one, so that the list keeps its memory.
         loop {
             let next = self.list.borrow_mut().pop();
