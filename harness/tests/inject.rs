@@ -5,7 +5,8 @@
 mod common;
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::leftovers::{self, Leftovers, Scope};
@@ -216,6 +217,7 @@ fn a_short_soak_leaves_nothing() {
     let path = left.clone();
     let _stays = journal.record(Undo::RemoveDir { path }).unwrap();
     drop(journal);
+    await_unlocked(&lab.state().join("journal"));
     let ended = lab
         .depbench(&["soak", "--rounds", "10", "--seed", "2"])
         .end();
@@ -224,6 +226,23 @@ fn a_short_soak_leaves_nothing() {
         .says(&["round  10", "agents", "guardians", "depbench heal"])
         .says(&["an earlier run had left something: healed: earlier/s1: remove directory"]);
     assert!(!left.exists());
+}
+
+/// Waits until nobody holds a lock below `journal`: programs that other tests start hold ours until they are executed.
+fn await_unlocked(journal: &Path) {
+    let owners = fs::read_dir(journal).unwrap();
+    let locks = owners.filter_map(|owner| fs::metadata(owner.unwrap().path().join("lock")).ok());
+    let inodes: Vec<String> = locks.map(|lock| format!(":{} ", lock.ino())).collect();
+    assert!(!inodes.is_empty());
+    let begun = Instant::now();
+    loop {
+        let held = fs::read_to_string("/proc/locks").unwrap();
+        if !inodes.iter().any(|inode| held.contains(inode)) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{held}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]

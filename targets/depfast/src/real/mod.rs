@@ -1,5 +1,6 @@
 //! The environment of a process on Linux: tokio on one thread, I/O threads for files, timers by timerfd.
 
+mod budget;
 mod clock;
 mod connection;
 mod coroutine;
@@ -11,6 +12,7 @@ mod peers;
 mod queue;
 mod slice;
 mod stream;
+mod turns;
 
 use std::future::Future;
 use std::io;
@@ -28,9 +30,11 @@ use crate::rpc::Endpoint;
 use crate::stream::Listener;
 use crate::time::Instant;
 use crate::timers::Timers;
+use budget::Budgets;
 use clock::Clock;
 use coroutine::Panics;
 use cpu::{Cpu, Wakefulness};
+use turns::Turns;
 
 /// How the process takes part in the world.
 #[derive(Clone, Debug)]
@@ -69,10 +73,18 @@ where
     slice::ask_for_short_slices();
     let wakefulness = Wakefulness::new();
     let (sleeper, waker) = (Arc::clone(&wakefulness), Arc::clone(&wakefulness));
+    let turns = Arc::new(Turns::new(Budgets::of_this_process()));
+    let (ended, begun) = (Arc::clone(&turns), turns);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .on_thread_park(move || sleeper.fall_asleep())
-        .on_thread_unpark(move || waker.wake_up())
+        .on_thread_park(move || {
+            sleeper.fall_asleep();
+            ended.end();
+        })
+        .on_thread_unpark(move || {
+            waker.wake_up();
+            begun.begin();
+        })
         .build()?;
     let local = LocalSet::new();
     runtime.block_on(local.run_until(async move {
