@@ -1,5 +1,7 @@
 //! Machines that are cut off, stall, lose their power, and never come back.
 
+use std::path::PathBuf;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use results::RunDir;
@@ -9,6 +11,16 @@ use crate::hosts::{Hosts, text, wait_until};
 
 /// The lease is 15 s: this much shorter is survived on a busy machine too.
 const STALL: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// An experiment whose cluster has this field besides.
+fn experiment(hosts: &Hosts, name: &str, trials: u32, fault: &str, field: &str) -> PathBuf {
+    let file = hosts.experiment(name, &long(trials, fault));
+    let plain = std::fs::read_to_string(&file).unwrap();
+    let with = plain.replace("    config:", &format!("    {field}\n    config:"));
+    assert_ne!(with, plain);
+    std::fs::write(&file, with).unwrap();
+    file
+}
 
 /// The node was lost in the first trial, and has a new agent for the second; gives what was said, and what the second
 /// trial's events say of the node.
@@ -33,7 +45,8 @@ fn assert_lost_once(run: Run, slow: usize) -> (String, String) {
 #[test]
 fn a_link_is_cut_for_longer_than_the_lease() {
     let Some(hosts) = Hosts::up(4) else { return };
-    let mut run = Run::start(&hosts, "cut", &long(2, "30s"));
+    let file = experiment(&hosts, "cut", 2, "16s", "lease: 8s");
+    let mut run = Run::begin(&hosts, &file);
     let slow = run.until_faulty(1);
     hosts.link("cut", slow);
     // The node cannot be told anything: it must find out by itself.
@@ -129,10 +142,7 @@ fn a_host_loses_its_power_and_starts_again() {
 #[test]
 fn a_host_is_lost_until_somebody_sees_to_it() {
     let Some(hosts) = Hosts::up(4) else { return };
-    let file = hosts.experiment("gone", &long(2, "5s"));
-    let plain = std::fs::read_to_string(&file).unwrap();
-    let impatient = plain.replace("    config:", "    rejoin_within: 20s\n    config:");
-    std::fs::write(&file, impatient).unwrap();
+    let file = experiment(&hosts, "gone", 2, "5s", "rejoin_within: 20s");
     let mut run = Run::begin(&hosts, &file);
     let slow = run.until_faulty(1);
     hosts.link("crash", slow);

@@ -22,6 +22,26 @@ echo 'bench:x:2345:' >> /etc/group
 echo 'bench:*:20000:0:99999:7:::' >> /etc/shadow
 mkdir -p /run/bench && chown 2345:2345 /run/bench";
 
+/// What the inventory says to others, and is nobody's business in the results.
+const SECRET: &str = "hunter2-of-the-registry";
+
+/// No file below `dir` contains one of these.
+fn assert_tells_nothing_of(dir: &Path, secrets: &[&str]) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            assert_tells_nothing_of(&path, secrets);
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        for secret in secrets {
+            let mut windows = bytes.windows(secret.len());
+            let told = windows.any(|window| window == secret.as_bytes());
+            assert!(!told, "{} tells {secret}", path.display());
+        }
+    }
+}
+
 /// The playbook prepares the hosts, once; then an account that may run nothing else as root drives an experiment.
 #[test]
 fn prepared_with_ansible() {
@@ -45,7 +65,8 @@ fn prepared_with_ansible() {
             "all:\n  vars:\n    ansible_user: root\n    ansible_ssh_common_args: -F {}\n    \
              depbench_node_time_package: ''\n    depbench_node_module_packages: []\n    \
              depbench_node_hugepages: ''\n    depbench_node_governor: ''\n    depbench_program_user: bench\n    \
-             depbench_program_source: {}\n  children:\n    servers: {{hosts: {{h1: {{}}}}}}\n    \
+             depbench_program_source: {}\n    \
+             registry_token: {SECRET}\n  children:\n    servers: {{hosts: {{h1: {{}}}}}}\n    \
              clients: {{hosts: {{h2: {{}}}}}}\n",
             config.display(),
             PROGRAM,
@@ -85,8 +106,12 @@ fn prepared_with_ansible() {
         "{}",
         text(&ended)
     );
-    let reasons = reasons(&file.with_file_name("out"));
+    let out = file.with_file_name("out");
+    let reasons = reasons(&out);
     assert_eq!(reasons.len(), 1, "{}", text(&ended));
+    let key = fs::read_to_string(hosts.dir().join("key")).unwrap();
+    let of_the_key = key.lines().nth(1).unwrap();
+    assert_tells_nothing_of(&out, &[SECRET, of_the_key]);
     assert_carried_out(reasons[0].as_ref());
     hosts.on(1, "test ! -e /run/bench/.cache && test ! -e /root/.cache");
     hosts.assert_clean();

@@ -71,6 +71,11 @@ async fn hold_in(
 fn judged(case: &Case, before: &[Reading], during: &[Vec<Reading>]) -> Result<Got, String> {
     let last = during.last().map_or(&[][..], Vec::as_slice);
     let probe = case.measure.probe();
+    if value(last, Probe::OomKills).is_ok_and(|kills| kills > 0.0) {
+        return Err(
+            "the kernel killed the server for want of memory and did not slow it".to_owned(),
+        );
+    }
     match case.proof {
         Proof::None => {}
         Proof::Throttled => {
@@ -143,6 +148,20 @@ mod tests {
         ]];
         let starved = judged(case("cpu.contention=1x"), &[], &weighed);
         assert!(starved.is_err_and(|reason| reason.contains("59% of its CPU budget")));
+    }
+
+    #[test]
+    fn a_server_that_was_killed_is_not_taken_for_one_that_uses_little() {
+        let readings = |kills| {
+            vec![vec![
+                Probe::MemoryUsage.reading(49e6),
+                Probe::OomKills.reading(kills),
+            ]]
+        };
+        let limit = case("memory.limit=50MB");
+        assert!(judged(limit, &[], &readings(0.0)).is_ok());
+        let killed = judged(limit, &[], &readings(1.0));
+        assert!(killed.is_err_and(|reason| reason.contains("killed the server")));
     }
 
     #[test]

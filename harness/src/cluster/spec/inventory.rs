@@ -28,7 +28,7 @@ pub(super) enum Inventory {
     /// Its path.
     File(PathBuf),
     /// With what else an `ssh` cluster can say.
-    With(Settings),
+    With(Box<Settings>),
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -49,6 +49,8 @@ pub(super) struct Settings {
     programs: Option<BTreeMap<String, PathBuf>>,
     /// How long a run waits for a node that was lost to be back for the next trial; then it stops, and can be resumed.
     rejoin_within: Option<Span>,
+    /// How long a node keeps its faults and servers without hearing from the controller.
+    lease: Option<Span>,
 }
 
 impl TryFrom<Written> for ClusterSpec {

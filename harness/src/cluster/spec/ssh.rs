@@ -11,6 +11,7 @@ use vocab::ids::NodeName;
 use vocab::units::Span;
 
 use super::DiskSpec;
+use crate::agent::DEFAULT_LEASE;
 
 /// Machines that are reached with the user's own `ssh`: its configuration, keys, agent, known hosts and jump hosts apply.
 ///
@@ -40,6 +41,10 @@ pub struct SshSpec {
     /// stops, and can be resumed.
     #[serde(default = "five_minutes")]
     pub rejoin_within: Span,
+    /// How long a node keeps its faults and servers without hearing from the controller. A shorter stall is survived; after
+    /// a longer one the node undoes everything and is lost for this trial.
+    #[serde(default = "default_lease")]
+    pub lease: Span,
 }
 
 /// A machine.
@@ -220,6 +225,10 @@ impl SshLogin {
 /// Enough for a machine that starts again.
 fn five_minutes() -> Span {
     Span::seconds(300)
+}
+
+fn default_lease() -> Span {
+    DEFAULT_LEASE
 }
 
 fn shared() -> DiskSpec {

@@ -18,8 +18,8 @@ use crate::cluster::spec::{Become, HostKeys, SshLogin, SshNode, SshSpec};
 /// How long a machine may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(20);
 
-/// From sign of life to sign of life; three unanswered ones end the connection, as long as a lease.
-const ALIVE: Duration = Duration::from_secs(5);
+/// So many unanswered signs of life, which is what ssh takes when nobody says otherwise, end the connection.
+const SIGNS_PER_LEASE: u32 = 3;
 
 /// How long an ssh master outlives its last channel: it must not outlive a killed controller for long.
 const IDLE: NonZeroUsize = NonZeroUsize::new(20).expect("not zero");
@@ -113,7 +113,7 @@ async fn connect(
             HostKeys::AcceptNew => KnownHosts::Add,
         })
         .connect_timeout(CONNECT)
-        .server_alive_interval(ALIVE)
+        .server_alive_interval(spec.lease.duration() / SIGNS_PER_LEASE)
         .control_directory(control)
         .control_persist(ControlPersist::IdleFor(IDLE));
     if let Some(user) = &login.user {

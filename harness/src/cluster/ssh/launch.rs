@@ -33,7 +33,7 @@ impl Ssh {
         purpose: Purpose,
         addresses: Vec<IpAddr>,
     ) -> impl Future<Output = Result<(Node, Host, Found), ClusterError>> + Send + 'static {
-        let (run, lease) = (self.settings.run.clone(), self.settings.lease);
+        let (run, lease) = (self.settings.run.clone(), self.spec.lease);
         let events = self.events.clone();
         let disk = self.disk(&host, purpose);
         let layer = match purpose {

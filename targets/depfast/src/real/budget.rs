@@ -44,16 +44,16 @@ fn groups(own: &str, mounts: &str) -> Vec<PathBuf> {
     });
     let mut groups = Vec::new();
     for (controllers, path) in paths {
-        let is_first = controllers.split(',').any(|controller| controller == "cpu");
-        if !is_first && !controllers.is_empty() {
+        let is_v1 = controllers.split(',').any(|controller| controller == "cpu");
+        if !is_v1 && !controllers.is_empty() {
             continue;
         }
         let mount = mounts
             .lines()
             .filter_map(Mount::parse)
             .find(|mount| match mount.kind {
-                "cgroup" => is_first && mount.options.split(',').any(|option| option == "cpu"),
-                "cgroup2" => !is_first,
+                "cgroup" => is_v1 && mount.options.split(',').any(|option| option == "cpu"),
+                "cgroup2" => !is_v1,
                 _ => false,
             });
         // What a container has mounted may begin at its own group.
@@ -101,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn groups_of_the_second_version_are_found() {
+    fn groups_of_version_2_are_found() {
         let mounts = "25 1 0:22 / /proc rw - proc proc rw\n30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n";
         let expected = ["/sys/fs/cgroup/a/b", "/sys/fs/cgroup/a", "/sys/fs/cgroup/"];
         assert_eq!(found("0::/a/b\n", mounts), expected);
     }
 
     #[test]
-    fn groups_of_the_first_version_are_found_and_other_controllers_left_out() {
+    fn groups_of_version_1_are_found_and_other_controllers_left_out() {
         let own = "9:memory:/m\n4:cpu,cpuacct:/box/n1/server\n0::/\n";
         let mounts = "40 30 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
                       41 30 0:31 /box /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n";

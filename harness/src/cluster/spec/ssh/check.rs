@@ -4,8 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use vocab::problem::{FieldPath, Problems, Validate};
+use vocab::units::Span;
 
 use super::{SshLogin, SshNode, SshRole, SshSpec};
+
+/// ssh looks for a sign of life three times within a lease, in whole seconds.
+const SHORTEST_LEASE: Span = Span::seconds(3);
+
+/// For so long at most a machine may go on with a fault that nobody looks after.
+const LONGEST_LEASE: Span = Span::seconds(300);
 
 impl Validate for SshSpec {
     fn validate(&self, at: &FieldPath, problems: &mut Problems) {
@@ -16,6 +23,10 @@ impl Validate for SshSpec {
             }
         }
         self.login.validate(&at.key("login"), problems);
+        if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&self.lease) {
+            let expected = format!("expected {SHORTEST_LEASE} to {LONGEST_LEASE}");
+            problems.add(at.key("lease"), expected);
+        }
         let mut names = BTreeSet::new();
         for (index, node) in self.nodes.iter().enumerate() {
             let at = at.key("nodes").index(index);
@@ -171,6 +182,24 @@ mod tests {
             {name: c, roles: [client], prepare: {mkfs: {device: /dev/vdb}}}]}";
         let found = problems(text).join("\n");
         assert!(found.contains("only servers have data"), "{found}");
+    }
+
+    #[test]
+    fn a_lease_is_neither_too_short_nor_too_long() {
+        for (lease, is_fine) in [
+            ("2999ms", false),
+            ("3s", true),
+            ("5m", true),
+            ("301s", false),
+        ] {
+            let found = problems(&SIX.replacen('{', &format!("{{lease: {lease}, "), 1));
+            let refused = ["lease expected 3s to 5m".to_owned()];
+            assert_eq!(
+                found,
+                if is_fine { &[][..] } else { &refused[..] },
+                "{lease}"
+            );
+        }
     }
 
     #[test]
