@@ -24,7 +24,7 @@ pub type ServeError = kv::ServeError<ConfigError>;
 pub fn serve(config: Config) -> Result<(), ServeError> {
     config.validate()?;
     let id = config.id;
-    let options = real::Options::new(&config.data_dir);
+    let options = real::Options::new(&config.data_dir).with_larger_turns();
     real::run(options, |env| run(env, config)).map_err(|source| ServeError::Start { id, source })?
 }
 

@@ -61,7 +61,7 @@ impl Work {
             ),
             Work::Hold => (
                 "sh",
-                r#"(echo '{"bytes": "300MB", "rate": "500MB/s"}'; exec sleep 86400) | "$0" memory-toucher"#
+                r#"(echo '{"bytes": "300MB", "rate": "100MB/s"}'; exec sleep 86400) | "$0" memory-toucher"#
                     .to_owned(),
             ),
         };

@@ -12,6 +12,7 @@
 mod behind;
 mod client;
 mod cluster;
+mod duels;
 mod entries;
 mod faults;
 mod invariants;

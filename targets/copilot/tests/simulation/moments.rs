@@ -31,7 +31,7 @@ const MOMENTS: [Moment; 5] = [
     Moment::Executed,
 ];
 
-const PILOTS: [(Role, ReplicaId); 2] = [(Role::Pilot, PILOT), (Role::Copilot, COPILOT)];
+pub(crate) const PILOTS: [(Role, ReplicaId); 2] = [(Role::Pilot, PILOT), (Role::Copilot, COPILOT)];
 
 impl Moment {
     /// Whether an entry after `from` is at this moment.

@@ -44,17 +44,26 @@ impl Scene {
     }
 
     pub(crate) fn with(size: u32, durability: Durability, memory: Memory) -> Self {
-        Self::of(|sim| Cluster::start(sim, size, durability, memory))
+        Self::of(42, |sim| Cluster::start(sim, size, durability, memory))
+    }
+
+    /// What is left to chance is drawn with this seed.
+    pub(crate) fn seeded(seed: u64, size: u32) -> Self {
+        Self::of(seed, |sim| {
+            Cluster::start(sim, size, Durability::Memory, Memory::Long)
+        })
     }
 
     /// Replicas that all make the same mistake.
     pub(crate) fn erring(size: u32, mutation: Option<Mutation>) -> Self {
         let (durability, memory) = (Durability::Memory, Memory::Long);
-        Self::of(|sim| Cluster::start_erring(sim, size, durability, memory, mutation))
+        Self::of(42, |sim| {
+            Cluster::start_erring(sim, size, durability, memory, mutation)
+        })
     }
 
-    fn of(start: impl FnOnce(&Sim) -> Cluster) -> Self {
-        let sim = Sim::new(42);
+    fn of(seed: u64, start: impl FnOnce(&Sim) -> Cluster) -> Self {
+        let sim = Sim::new(seed);
         let cluster = start(&sim);
         sim.run_for(millis(20));
         Self {

@@ -43,6 +43,9 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// Where the random numbers start.
     pub seed: u64,
+    /// Whether the worker waits up to half a millisecond from one turn to the next while a CPU budget holds it back. Batches
+    /// become larger and cheaper; a protocol in which replicas wait for one another in turn only becomes slower.
+    pub larger_turns: bool,
 }
 
 impl Options {
@@ -54,6 +57,16 @@ impl Options {
         Self {
             data_dir: data_dir.as_ref().to_owned(),
             seed: nanos ^ (u64::from(std::process::id()) << 40),
+            larger_turns: false,
+        }
+    }
+
+    /// The same with [larger turns](Self::larger_turns).
+    #[must_use]
+    pub fn with_larger_turns(self) -> Self {
+        Self {
+            larger_turns: true,
+            ..self
         }
     }
 }
@@ -73,17 +86,22 @@ where
     slice::ask_for_short_slices();
     let wakefulness = Wakefulness::new();
     let (sleeper, waker) = (Arc::clone(&wakefulness), Arc::clone(&wakefulness));
-    let turns = Arc::new(Turns::new(Budgets::of_this_process()));
-    let (ended, begun) = (Arc::clone(&turns), turns);
+    let turns = || Arc::new(Turns::new(Budgets::of_this_process()));
+    let begun = options.larger_turns.then(turns);
+    let ended = begun.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .on_thread_park(move || {
             sleeper.fall_asleep();
-            ended.end();
+            if let Some(turns) = &ended {
+                turns.end();
+            }
         })
         .on_thread_unpark(move || {
             waker.wake_up();
-            begun.begin();
+            if let Some(turns) = &begun {
+                turns.begin();
+            }
         })
         .build()?;
     let local = LocalSet::new();
