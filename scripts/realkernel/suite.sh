@@ -9,7 +9,7 @@ memory.limit: {bytes: 2MB}
 memory.contention: {bytes: 64MiB}
 disk.throughput: {rate: 32KB/s}
 disk.iops: {rate: 50/s}
-disk.contention: {writers: 2, sync: fsync}
+disk.contention: {writers: 8}
 disk.latency: {delay: 200ms, by: dm-delay}
 disk.latency: {delay: 200ms, on: all, by: dm-delay}
 net.delay: {delay: 40ms}
