@@ -24,7 +24,10 @@ pub type ServeError = kv::ServeError<ConfigError>;
 pub fn serve(config: Config) -> Result<(), ServeError> {
     config.validate()?;
     let id = config.id;
-    let options = real::Options::new(&config.data_dir).with_larger_turns();
+    let options = real::Options {
+        larger_turns: true,
+        ..real::Options::new(&config.data_dir)
+    };
     real::run(options, |env| run(env, config)).map_err(|source| ServeError::Start { id, source })?
 }
 

@@ -59,6 +59,7 @@ impl Work {
                     )
                 }),
             ),
+            // Not faster: a kernel that finds no page idle kills the program instead of swapping it.
             Work::Hold => (
                 "sh",
                 r#"(echo '{"bytes": "300MB", "rate": "100MB/s"}'; exec sleep 86400) | "$0" memory-toucher"#

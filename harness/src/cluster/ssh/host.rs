@@ -100,6 +100,13 @@ impl Host {
     }
 }
 
+/// From sign of life to sign of life, in whole seconds, which is what ssh understands: rounded up, for a connection must not
+/// end before the lease.
+fn between_signs(lease: Duration) -> Duration {
+    let exact = lease / SIGNS_PER_LEASE;
+    Duration::from_secs(exact.as_secs() + u64::from(exact.subsec_nanos() > 0))
+}
+
 async fn connect(
     spec: &SshSpec,
     node: &SshNode,
@@ -113,7 +120,7 @@ async fn connect(
             HostKeys::AcceptNew => KnownHosts::Add,
         })
         .connect_timeout(CONNECT)
-        .server_alive_interval(spec.lease.duration() / SIGNS_PER_LEASE)
+        .server_alive_interval(between_signs(spec.lease.duration()))
         .control_directory(control)
         .control_persist(ControlPersist::IdleFor(IDLE));
     if let Some(user) = &login.user {
@@ -132,4 +139,17 @@ async fn connect(
         .connect_mux(node.destination())
         .await
         .map_err(|error| step(&format!("connect to {}", node.destination()), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_outlives_stalls_shorter_than_the_lease() {
+        for (lease, interval) in [(3000, 1), (3001, 2), (8000, 3), (15000, 5), (300_000, 100)] {
+            let between = between_signs(Duration::from_millis(lease));
+            assert_eq!(between, Duration::from_secs(interval), "{lease} ms");
+        }
+    }
 }

@@ -60,15 +60,6 @@ impl Options {
             larger_turns: false,
         }
     }
-
-    /// The same with [larger turns](Self::larger_turns).
-    #[must_use]
-    pub fn with_larger_turns(self) -> Self {
-        Self {
-            larger_turns: true,
-            ..self
-        }
-    }
 }
 
 /// Runs `main` and the coroutines it starts on this thread, until `main` returns.
