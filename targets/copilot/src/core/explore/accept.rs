@@ -1,6 +1,9 @@
 //! How a choice is accepted, from a pilot or whoever recovers.
 
-use super::deliver::Message;
+use std::rc::Rc;
+use std::slice::from_ref;
+
+use super::deliver::{Arrived, Message, Steps};
 use super::{Place, Rules, World};
 use crate::core::*;
 
@@ -13,6 +16,34 @@ pub(super) struct Accepting {
     pub(super) accepted: Vec<ReplicaId>,
 }
 
+impl Steps<'_> {
+    /// A choice gets the acceptances that it lacks.
+    pub(super) fn have_accepted(&self, position: usize, out: &mut Vec<World>) {
+        let accepting = &self.world.accepting[position];
+        let lacking = self.world.quorums().majority();
+        let lacking = lacking.saturating_sub(accepting.accepted.len());
+        if lacking == 0 {
+            return;
+        }
+        let mut found = vec![Vec::new()];
+        for id in self.world.ids() {
+            if accepting.accepted.contains(&id) {
+                continue;
+            }
+            let heard = self.hearing(Message::Choice(position), id);
+            let with_it = |those: &Vec<Arrived>| {
+                let with = |one: &Arrived| [&those[..], from_ref(one)].concat();
+                heard.iter().map(with).collect::<Vec<_>>()
+            };
+            let incomplete = found.iter().filter(|those| those.len() < lacking);
+            let more: Vec<_> = incomplete.flat_map(with_it).collect();
+            found.extend(more);
+        }
+        let complete = found.iter().filter(|those| those.len() == lacking);
+        out.extend(complete.map(|those| self.world.with(those)));
+    }
+}
+
 impl World {
     /// A proposer accepts its own choice; false if it may not.
     pub(super) fn begin_to_accept(
@@ -22,68 +53,59 @@ impl World {
         choice: Choice,
         rules: &Rules,
     ) -> bool {
-        self.accepting.push(Accepting {
+        self.accepting.push(Rc::new(Accepting {
             place,
             ballot,
             choice,
             accepted: Vec::new(),
-        });
-        let begun = self.accept(self.accepting.len() - 1, ballot.proposer, rules);
+        }));
+        let position = self.accepting.len() - 1;
+        let proposer = Arrived::nothing(&self.replicas[ballot.proposer.0 as usize]);
+        let Some(accepted) = self.deliver(Message::Choice(position), &proposer, rules) else {
+            return false;
+        };
+        *self = self.with([&accepted]);
         self.accepting
             .sort_by_key(|accepting| (accepting.place, accepting.ballot));
-        begun
+        true
     }
 
-    /// A replica accepts a choice, which may be the last that was needed; false if it refuses.
-    pub(super) fn accept(&mut self, position: usize, at: ReplicaId, rules: &Rules) -> bool {
+    /// A replica accepts a choice; `None` if it refuses.
+    pub(super) fn accept(
+        &self,
+        position: usize,
+        at: &mut Rc<Acceptor>,
+        rules: &Rules,
+    ) -> Option<()> {
         let Accepting {
             place: (role, index),
             ballot,
             choice,
             ..
-        } = self.accepting[position].clone();
-        let view = self.replicas[0].standing(role.other()).current;
-        let majority = self.quorums().majority();
-        let acceptor = self.at(at);
-        let reply = acceptor.accept(role, index, ballot, choice.clone(), view);
-        if reply.is_err() {
-            return false;
-        }
+        } = &*self.accepting[position];
+        let view = at.standing(role.other()).current;
+        let acceptor = Rc::make_mut(at);
+        let reply = acceptor.accept(*role, *index, *ballot, choice.clone(), view);
+        reply.ok()?;
         if rules.overwrites_vote
-            && let Some(entry) = acceptor.logs[role].get_or_make(index)
+            && let Some(entry) = acceptor.logs[*role].get_or_make(*index)
             && let Some(vote) = &mut entry.vote
         {
             vote.dep = choice.dep;
         }
-        let accepted = &mut self.accepting[position].accepted;
-        accepted.push(at);
-        accepted.sort_unstable();
-        if accepted.len() >= majority {
-            self.chosen((role, index), choice);
-        }
-        true
+        Some(())
     }
 
-    /// A choice gets the acceptances that it lacks.
-    pub(super) fn have_accepted(&self, position: usize, rules: &Rules, out: &mut Vec<Self>) {
+    /// Notes an acceptance, which may be the last that was needed.
+    pub(super) fn has_accepted(&mut self, position: usize, at: ReplicaId) {
         let majority = self.quorums().majority();
-        if self.accepting[position].accepted.len() >= majority {
-            return;
+        let accepting = Rc::make_mut(&mut self.accepting[position]);
+        accepting.accepted.push(at);
+        accepting.accepted.sort_unstable();
+        if accepting.accepted.len() >= majority {
+            let (place, choice) = (accepting.place, accepting.choice.clone());
+            self.chosen(place, choice);
         }
-        let mut worlds = vec![self.clone()];
-        for id in self.ids() {
-            if self.accepting[position].accepted.contains(&id) {
-                continue;
-            }
-            let with_it: Vec<_> = worlds
-                .iter()
-                .filter(|world| world.accepting[position].accepted.len() < majority)
-                .flat_map(|world| world.hearing(Message::Choice(position), id, rules))
-                .collect();
-            worlds.extend(with_it);
-        }
-        worlds.retain(|world| world.accepting[position].accepted.len() >= majority);
-        out.append(&mut worlds);
     }
 
     pub(super) fn choose_at(&mut self, me: ReplicaId, (role, index): Place, choice: Choice) {

@@ -1,24 +1,83 @@
 //! Messages are delivered as late as possible.
 
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
 
 use super::event::Event;
 use super::{Rules, World};
 use crate::core::*;
 
-/// A message on its way.
+/// A message on its way: a drive's proposal or an attempt's choice, by position.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Message {
-    /// The proposal of the drive at this position.
     Proposal(usize),
-    /// What is to be accepted, at this position.
     Choice(usize),
+}
+
+/// What has arrived at a replica since a state, and what became of the replica.
+#[derive(Clone)]
+pub(super) struct Arrived {
+    pub(super) replica: Rc<Acceptor>,
+    /// By whose proposal's position, the dependency that was answered.
+    votes: Vec<(usize, Index)>,
+    /// Positions of the attempts whose choices were accepted.
+    accepted: Vec<usize>,
+    /// What has not yet made a difference to anything after it.
+    idle: Vec<Event>,
+}
+
+impl Arrived {
+    /// Nothing.
+    pub(super) fn nothing(at: &Rc<Acceptor>) -> Self {
+        Self {
+            replica: Rc::clone(at),
+            votes: Vec::new(),
+            accepted: Vec::new(),
+            idle: Vec::new(),
+        }
+    }
+
+    /// What was answered to the proposal of a drive.
+    pub(super) fn vote(&self, position: usize) -> Option<Index> {
+        let vote = self.votes.iter().find(|(of, _)| *of == position);
+        vote.map(|(_, dep)| *dep)
+    }
+}
+
+/// A state from which steps are taken, with all that may arrive before them.
+pub(super) struct Steps<'a> {
+    pub(super) world: &'a World,
+    pub(super) rules: &'a Rules,
+    arrivals: Vec<Vec<Arrived>>,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn from(world: &'a World, rules: &'a Rules) -> Self {
+        let replicas = world.replicas.iter();
+        Self {
+            world,
+            rules,
+            arrivals: replicas.map(|at| world.arrivals(at, rules)).collect(),
+        }
+    }
+
+    /// What may have arrived at a replica when an event happens there.
+    pub(super) fn before(&self, event: Event, at: ReplicaId) -> impl Iterator<Item = &Arrived> {
+        let arrivals = self.arrivals[at.0 as usize].iter();
+        arrivals.filter(move |arrived| arrived.idle.iter().all(|it| it.conflicts(event)))
+    }
+
+    /// The ways in which a message may arrive at a replica, with what arrives there before.
+    pub(super) fn hearing(&self, message: Message, at: ReplicaId) -> Vec<Arrived> {
+        self.before(self.world.event(message), at)
+            .filter_map(|arrived| self.world.deliver(message, arrived, self.rules))
+            .collect()
+    }
 }
 
 impl World {
     /// What a message does where it arrives.
-    pub(super) fn event(&self, message: Message) -> Event {
+    fn event(&self, message: Message) -> Event {
         match message {
             Message::Proposal(position) => {
                 let drive = &self.drives[position];
@@ -28,81 +87,93 @@ impl World {
         }
     }
 
-    /// What has not arrived at a replica. Promises are asked for where they are needed: they only make it refuse.
-    fn on_their_way(&self, to: ReplicaId) -> Vec<Message> {
-        let proposals = (0..self.drives.len())
-            .filter(|drive| self.drives[*drive].answer(to).is_none())
-            .map(Message::Proposal);
-        let choices = (0..self.accepting.len())
-            .filter(|accepting| !self.accepting[*accepting].accepted.contains(&to))
-            .map(Message::Choice);
-        proposals.chain(choices).collect()
-    }
-
-    /// The state after a message has arrived; `None` if it is refused, which is as if it were lost.
-    fn deliver(&self, message: Message, to: ReplicaId, rules: &Rules) -> Option<Self> {
-        let mut world = self.clone();
-        let heeded = match message {
-            Message::Proposal(position) => world.vote(position, to),
-            Message::Choice(position) => world.accept(position, to, rules),
-        };
-        heeded.then_some(world)
-    }
-
-    /// The states in which an event may find a replica: all orders in which messages arrive there that lead to it.
-    pub(super) fn before(
-        &self,
-        event: Event,
-        at: ReplicaId,
-        except: Option<Message>,
-        rules: &Rules,
-    ) -> Vec<Self> {
+    /// All that may arrive at a replica, in every order that makes a difference. Promises are asked for where they are
+    /// needed: they only make it refuse.
+    fn arrivals(&self, at: &Rc<Acceptor>, rules: &Rules) -> Vec<Arrived> {
+        let proposals = (0..self.drives.len()).map(Message::Proposal);
+        let choices = (0..self.accepting.len()).map(Message::Choice);
+        let messages: Vec<_> = proposals.chain(choices).collect();
         let mut seen = BTreeSet::new();
-        let mut found = Vec::new();
-        // Each with what has happened and has not yet made a difference to anything after it.
-        let mut stack = vec![(self.clone(), Vec::new())];
-        while let Some((world, idle)) = stack.pop() {
-            for message in world.on_their_way(at) {
-                let Some(next) = (Some(message) != except)
-                    .then(|| world.deliver(message, at, rules))
-                    .flatten()
-                else {
+        let mut found = vec![Arrived::nothing(at)];
+        let mut position = 0;
+        while position < found.len() {
+            for message in &messages {
+                let Some(next) = self.deliver(*message, &found[position], rules) else {
                     continue;
                 };
-                let happened = world.event(message);
-                let mut idle: Vec<Event> = idle.clone();
-                idle.retain(|earlier| !earlier.conflicts(happened));
-                idle.push(happened);
-                idle.sort_unstable();
-                if seen.insert(local_state(&next, at, &idle)) {
-                    stack.push((next, idle));
+                // What the replica knows follows from what it answered.
+                if seen.insert((next.votes.clone(), next.accepted.clone(), next.idle.clone())) {
+                    found.push(next);
                 }
             }
-            if idle.iter().all(|earlier| earlier.conflicts(event)) {
-                found.push(world);
-            }
+            position += 1;
         }
         found
     }
 
-    /// The states after a message has arrived at a replica, whatever arrived there before.
-    pub(super) fn hearing(&self, message: Message, at: ReplicaId, rules: &Rules) -> Vec<Self> {
-        self.before(self.event(message), at, Some(message), rules)
-            .into_iter()
-            .filter_map(|world| world.deliver(message, at, rules))
-            .collect()
+    /// After what has arrived one more message does; `None` if it is refused, which is as if it were lost.
+    pub(super) fn deliver(
+        &self,
+        message: Message,
+        arrived: &Arrived,
+        rules: &Rules,
+    ) -> Option<Arrived> {
+        if !self.would_heed(message, arrived) {
+            return None;
+        }
+        let mut next = arrived.clone();
+        match message {
+            Message::Proposal(position) => {
+                let dep = self.vote(position, &mut next.replica)?;
+                next.votes.push((position, dep));
+                next.votes.sort_unstable();
+            }
+            Message::Choice(position) => {
+                self.accept(position, &mut next.replica, rules)?;
+                next.accepted.push(position);
+                next.accepted.sort_unstable();
+            }
+        }
+        let happened = self.event(message);
+        next.idle.retain(|earlier| !earlier.conflicts(happened));
+        next.idle.push(happened);
+        next.idle.sort_unstable();
+        Some(next)
     }
-}
 
-fn local_state(world: &World, at: ReplicaId, idle: &[Event]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    world.replicas[at.0 as usize].hash(&mut hasher);
-    for drive in &world.drives {
-        drive.answer(at).hash(&mut hasher);
+    /// Whether a message is new to a replica and not refused.
+    fn would_heed(&self, message: Message, arrived: &Arrived) -> bool {
+        match message {
+            Message::Proposal(position) => {
+                arrived.vote(position).is_none()
+                    && self.drives[position].is_open_at(&arrived.replica)
+            }
+            Message::Choice(position) => {
+                !arrived.accepted.contains(&position)
+                    && self.accepting[position].is_open_at(&arrived.replica)
+            }
+        }
     }
-    for accepting in &world.accepting {
-        accepting.accepted.contains(&at).hash(&mut hasher);
+
+    /// The state after all this.
+    pub(super) fn with<'a>(&self, arrived: impl IntoIterator<Item = &'a Arrived>) -> Self {
+        let mut world = self.clone();
+        for Arrived {
+            replica,
+            votes,
+            accepted,
+            ..
+        } in arrived
+        {
+            let at = replica.me();
+            world.replicas[at.0 as usize] = Rc::clone(replica);
+            for (position, dep) in votes {
+                Rc::make_mut(&mut world.drives[*position]).hear(at, *dep);
+            }
+            for position in accepted {
+                world.has_accepted(*position, at);
+            }
+        }
+        world
     }
-    idle.hash(&mut hasher);
-    hasher.finish()
 }

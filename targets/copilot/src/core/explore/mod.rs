@@ -4,7 +4,8 @@
 //! Of orders that differ only in what happens first at different replicas one is explored: a message is delivered as late as
 //! possible, which is right before something at the same replica whose outcome depends on it ([`Event::conflicts`]) or
 //! before its sender concludes something from the answer. So a step is one conclusion, with all deliveries that it needs.
-//! States are told apart by their hash, and those that differ only in the names of followers are one.
+//! States are told apart by their hash, and those that differ only in the names of followers are one. Which entries are
+//! taken over is chosen beforehand, so that nobody can ask for the others.
 
 mod accept;
 mod deliver;
@@ -19,11 +20,12 @@ mod tests;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use bytes::BufMut;
+use bytes::Bytes;
 
 use super::*;
-use crate::batch::{Batch, BatchBuilder, ClientId, GroupBuilder};
+use crate::batch::Batch;
 use accept::Accepting;
+use deliver::Steps;
 use propose::Drive;
 use recover::Recovery;
 use symmetry::Symmetry;
@@ -70,18 +72,67 @@ type Place = (Role, Index);
 #[derive(Clone)]
 struct World {
     replicas: Vec<Rc<Acceptor>>,
-    drives: Vec<Drive>,
+    drives: Vec<Rc<Drive>>,
     recoveries: Vec<Recovery>,
-    accepting: Vec<Accepting>,
+    accepting: Vec<Rc<Accepting>>,
     chosen: Vec<(Place, Choice)>,
     proposed: [u64; 2],
-    takeovers: usize,
+    /// Those to come.
+    takeovers: Vec<Place>,
     restarts: usize,
     learners: usize,
 }
 
+impl Scope {
+    fn places(&self) -> Vec<Place> {
+        let indices = |role| Index::ZERO.until(Index(self.entries[role as usize]));
+        let of = |role| indices(role).map(move |index| (role, index));
+        Role::BOTH.into_iter().flat_map(of).collect()
+    }
+
+    /// The entries that are taken over, in all ways; of two that mirror each other, one.
+    ///
+    /// Only attempts at one entry are ordered by who makes them, so that the pilots can change places if no entry is
+    /// taken over twice.
+    fn placements(&self) -> Vec<Vec<Place>> {
+        let places = self.places();
+        let mut placements = vec![Vec::new()];
+        for _ in 0..self.takeovers {
+            let longer = placements.iter().flat_map(|placement: &Vec<Place>| {
+                let further = places
+                    .iter()
+                    .filter(|place| placement.last() <= Some(place));
+                further.map(|place| [&placement[..], &[*place]].concat())
+            });
+            placements = longer.collect();
+        }
+        if self.entries[0] == self.entries[1] {
+            placements.retain(|placement| is_twice(placement) || *placement <= mirrored(placement));
+        }
+        placements
+    }
+}
+
+/// Whether an entry is taken over more than once.
+fn is_twice(placement: &[Place]) -> bool {
+    placement.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+fn mirrored(placement: &[Place]) -> Vec<Place> {
+    let other = |(role, index): &Place| (role.other(), *index);
+    let mut mirrored: Vec<Place> = placement.iter().map(other).collect();
+    mirrored.sort_unstable();
+    mirrored
+}
+
 /// Walks through all states; the first violation, or how many states there are.
 fn explore(scope: Scope, rules: Rules) -> Result<usize, String> {
+    let placements = scope.placements();
+    let walks = placements.iter().map(|places| walk(scope, places, rules));
+    walks.sum()
+}
+
+fn walk(scope: Scope, takeovers: &[Place], rules: Rules) -> Result<usize, String> {
     let members: Vec<_> = (0..scope.members).map(ReplicaId).collect();
     let start = World {
         replicas: members
@@ -93,18 +144,18 @@ fn explore(scope: Scope, rules: Rules) -> Result<usize, String> {
         accepting: Vec::new(),
         chosen: Vec::new(),
         proposed: [0; 2],
-        takeovers: 0,
+        takeovers: takeovers.to_vec(),
         restarts: 0,
         learners: 0,
     };
-    let symmetry = Symmetry::of(&scope);
+    let symmetry = Symmetry::of(&scope, takeovers);
     let mut seen = BTreeSet::from([symmetry.fingerprint(&start)]);
     let mut stack = vec![start];
     let mut next = Vec::new();
     while let Some(world) = stack.pop() {
-        world.check()?;
         world.steps(&scope, &rules, &mut next);
         for mut world in next.drain(..) {
+            world.check()?;
             world.forget_what_is_over();
             if seen.insert(symmetry.fingerprint(&world)) {
                 if seen.len().is_multiple_of(1 << 20) {
@@ -120,12 +171,9 @@ fn explore(scope: Scope, rules: Rules) -> Result<usize, String> {
     Ok(seen.len())
 }
 
-fn batch(role: Role, number: u64) -> Batch {
-    let mut group = GroupBuilder::default();
-    group.push(|op| op.put_u64(number));
-    let mut builder = BatchBuilder::default();
-    builder.extend(&group.finish(ClientId(role as u64), 0, number), 1);
-    builder.finish()
+/// Batches are told apart by their views.
+fn batch() -> Batch {
+    Batch::checked(Bytes::from_static(&[0; 28])).expect("a group without commands")
 }
 
 impl World {
@@ -160,42 +208,37 @@ impl World {
     }
 
     fn steps(&self, scope: &Scope, rules: &Rules, out: &mut Vec<Self>) {
+        let steps = Steps::from(self, rules);
         for role in Role::BOTH {
             if self.proposed[role as usize] < scope.entries[role as usize] {
-                self.propose(role, rules, out);
+                steps.propose(role, out);
             }
         }
         for position in 0..self.drives.len() {
-            self.drive(position, rules, out);
+            steps.drive(position, out);
         }
         for position in 0..self.accepting.len() {
-            self.have_accepted(position, rules, out);
+            steps.have_accepted(position, out);
         }
         for position in 0..self.recoveries.len() {
-            self.recover(position, rules, out);
+            steps.recover(position, out);
         }
-        if self.takeovers < scope.takeovers {
-            self.take_over(rules, out);
-        }
+        steps.take_over(out);
         if self.restarts < scope.restarts {
-            self.restart(rules, out);
+            steps.restart(out);
         }
         if self.learners < scope.learners {
-            self.learn(rules, out);
+            steps.learn(out);
         }
     }
 
     /// Makes states equal that differ in nothing that can still matter.
     fn forget_what_is_over(&mut self) {
         let replicas = &self.replicas;
-        for drive in &mut self.drives {
+        for drive in self.drives.iter_mut().filter(|drive| !drive.over) {
             let ((role, index), origin) = (drive.place, drive.vote.value.origin);
-            drive.over |= !replicas[origin.pilot.0 as usize].is_mine(role, index, origin);
-            if drive.over {
-                drive
-                    .answers
-                    .iter_mut()
-                    .for_each(|(_, dep)| *dep = Index::ZERO);
+            if !replicas[origin.pilot.0 as usize].is_mine(role, index, origin) {
+                Rc::make_mut(drive).over = true;
             }
         }
         self.recoveries.retain(|recovery| {

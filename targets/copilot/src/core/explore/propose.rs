@@ -1,8 +1,10 @@
 //! How a pilot decides its entries.
 
-use super::deliver::Message;
+use std::rc::Rc;
+
+use super::deliver::{Arrived, Message, Steps};
 use super::event::Event;
-use super::{Place, Rules, World, batch};
+use super::{Place, World, batch};
 use crate::core::*;
 
 /// A pilot's attempt at deciding its entry.
@@ -21,85 +23,121 @@ impl Drive {
         let answer = self.answers.iter().find(|(id, _)| *id == of);
         answer.map(|(_, dep)| *dep)
     }
+
+    pub(super) fn hear(&mut self, of: ReplicaId, dep: Index) {
+        self.answers.push((of, dep));
+        self.answers.sort_unstable();
+    }
 }
 
-impl World {
-    pub(super) fn propose(&self, role: Role, rules: &Rules, out: &mut Vec<Self>) {
+impl Steps<'_> {
+    pub(super) fn propose(&self, role: Role, out: &mut Vec<World>) {
         let pilot = ReplicaId(role as u32);
-        for mut world in self.before(Event::Propose(role), pilot, None, rules) {
-            let number = self.proposed[role as usize] + 1;
-            let Some(proposal) = world.at(pilot).propose(role, batch(role, number)) else {
+        for arrived in self.before(Event::Propose(role), pilot) {
+            let mut world = self.world.with([arrived]);
+            let Some(proposal) = world.at(pilot).propose(role, batch()) else {
                 continue;
             };
-            world.proposed[role as usize] = number;
-            world.drives.push(Drive {
+            world.proposed[role as usize] += 1;
+            world.drives.push(Rc::new(Drive {
                 place: (role, proposal.index),
                 answers: vec![(pilot, proposal.vote.dep)],
                 vote: proposal.vote,
                 dep_view: proposal.dep_view,
                 over: false,
-            });
+            }));
             world.drives.sort_by_key(|drive| drive.place);
             out.push(world);
         }
     }
 
-    /// A replica votes; false if it refuses.
-    pub(super) fn vote(&mut self, position: usize, at: ReplicaId) -> bool {
+    /// A pilot concludes something from the votes of any majority.
+    pub(super) fn drive(&self, position: usize, out: &mut Vec<World>) {
+        let Drive {
+            place, vote, over, ..
+        } = &*self.world.drives[position];
+        if *over {
+            return;
+        }
+        let (pilot, quorums) = (vote.value.origin.pilot, self.world.quorums());
+        for (votes, deps) in self.votes(position) {
+            let after = |arrived| {
+                let mut world = self.world.with(votes.iter().chain([arrived]));
+                let goes_on = world.may_decide(position);
+                Rc::make_mut(&mut world.drives[position]).over = true;
+                goes_on.then_some(world)
+            };
+            let agreeing = deps.iter().filter(|dep| **dep == vote.proposed).count();
+            if agreeing == quorums.fast() && deps.len() == agreeing {
+                let found = self.before(Event::Commit(*place), pilot);
+                for mut world in found.filter_map(after) {
+                    world.choose_at(pilot, *place, vote.proposal());
+                    out.push(world);
+                }
+            }
+            if deps.len() < quorums.majority() {
+                continue;
+            }
+            let Some(dep) = (self.rules.final_dependency)(quorums, &deps) else {
+                continue;
+            };
+            let choice = Choice {
+                dep,
+                ..vote.proposal()
+            };
+            let found = self.before(Event::Accept(*place), pilot);
+            for mut world in found.filter_map(after) {
+                world.begin_to_accept(*place, vote.ballot(), choice.clone(), self.rules);
+                out.push(world);
+            }
+        }
+    }
+
+    /// All sets of votes that contain the pilot's own, with what has to arrive for them.
+    fn votes(&self, position: usize) -> Vec<(Vec<Arrived>, Vec<Index>)> {
+        let Drive { vote, answers, .. } = &*self.world.drives[position];
+        let mut found = vec![(Vec::new(), vec![vote.dep])];
+        for id in self.world.ids() {
+            if id == vote.value.origin.pilot {
+                continue;
+            }
+            let answered = answers.iter().find(|(of, _)| *of == id);
+            let options: Vec<(Vec<Arrived>, Option<Index>)> = match answered {
+                Some((_, dep)) => vec![(Vec::new(), Some(*dep))],
+                None => {
+                    let heard = self.hearing(Message::Proposal(position), id);
+                    let with_vote = |one: Arrived| (one.vote(position), one);
+                    let heard = heard.into_iter().map(with_vote);
+                    heard.map(|(dep, one)| (vec![one], dep)).collect()
+                }
+            };
+            let with_it = |(those, deps): &(Vec<Arrived>, Vec<Index>)| {
+                let with = |(more, dep): &(Vec<Arrived>, Option<Index>)| {
+                    let deps = deps.iter().copied().chain(*dep).collect();
+                    ([&those[..], more].concat(), deps)
+                };
+                options.iter().map(with).collect::<Vec<_>>()
+            };
+            let more: Vec<_> = found.iter().flat_map(with_it).collect();
+            found.extend(more);
+        }
+        found
+    }
+}
+
+impl World {
+    /// A replica votes on a drive's proposal: with which dependency; `None` if it refuses.
+    pub(super) fn vote(&self, position: usize, at: &mut Rc<Acceptor>) -> Option<Index> {
         let Drive {
             place: (role, index),
             vote,
             dep_view,
             ..
-        } = self.drives[position].clone();
-        let reply = self
-            .at(at)
-            .fast_accept(role, index, vote.value, vote.proposed, dep_view);
-        let Ok(reply) = reply else { return false };
-        let answers = &mut self.drives[position].answers;
-        answers.push((at, reply.dep));
-        answers.sort_unstable();
-        true
-    }
-
-    /// A pilot concludes something from the votes of any majority.
-    pub(super) fn drive(&self, position: usize, rules: &Rules, out: &mut Vec<Self>) {
-        let Drive {
-            place, vote, over, ..
-        } = &self.drives[position];
-        if *over {
-            return;
-        }
-        let (pilot, quorums) = (vote.value.origin.pilot, self.quorums());
-        for (world, deps) in self.votes(position, rules) {
-            let agreeing = deps.iter().filter(|dep| **dep == vote.proposed).count();
-            if agreeing == quorums.fast() && deps.len() == agreeing {
-                for mut world in world.before(Event::Commit(*place), pilot, None, rules) {
-                    if world.may_decide(position) {
-                        world.drives[position].over = true;
-                        world.choose_at(pilot, *place, vote.proposal());
-                        out.push(world);
-                    }
-                }
-            }
-            let Some(dep) = (rules.final_dependency)(quorums, &deps) else {
-                continue;
-            };
-            if deps.len() < quorums.majority() {
-                continue;
-            }
-            let choice = Choice {
-                dep,
-                ..vote.proposal()
-            };
-            for mut world in world.before(Event::Accept(*place), pilot, None, rules) {
-                if world.may_decide(position) {
-                    world.drives[position].over = true;
-                    world.begin_to_accept(*place, vote.ballot(), choice.clone(), rules);
-                    out.push(world);
-                }
-            }
-        }
+        } = &*self.drives[position];
+        let (value, proposed) = (vote.value.clone(), vote.proposed);
+        let voter = Rc::make_mut(at);
+        let reply = voter.fast_accept(*role, *index, value, proposed, *dep_view);
+        reply.ok().map(|reply| reply.dep)
     }
 
     fn may_decide(&self, position: usize) -> bool {
@@ -107,31 +145,8 @@ impl World {
             place: (role, index),
             vote,
             ..
-        } = &self.drives[position];
+        } = &*self.drives[position];
         let origin = vote.value.origin;
         self.replicas[origin.pilot.0 as usize].is_mine(*role, *index, origin)
-    }
-
-    /// All sets of votes that contain the pilot's own.
-    fn votes(&self, position: usize, rules: &Rules) -> Vec<(Self, Vec<Index>)> {
-        let vote = &self.drives[position].vote;
-        let mut found = vec![(self.clone(), vec![vote.dep])];
-        for id in self.ids().filter(|id| *id != vote.value.origin.pilot) {
-            let with_it = |(world, deps): &(Self, Vec<Index>)| {
-                let worlds = match world.drives[position].answer(id) {
-                    Some(_) => vec![world.clone()],
-                    None => world.hearing(Message::Proposal(position), id, rules),
-                };
-                let deps = deps.clone();
-                worlds.into_iter().map(move |world| {
-                    let answer = world.drives[position].answer(id);
-                    let deps = deps.iter().copied().chain(answer).collect();
-                    (world, deps)
-                })
-            };
-            let more: Vec<_> = found.iter().flat_map(with_it).collect();
-            found.extend(more);
-        }
-        found
     }
 }

@@ -1,24 +1,33 @@
 //! How anybody takes over an entry.
 
+use std::rc::Rc;
+use std::slice::from_ref;
+
+use super::deliver::{Arrived, Steps};
 use super::event::Event;
-use super::{Place, Rules, World};
+use super::{Place, World};
 use crate::core::*;
 
 /// A recovery that has not chosen yet.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub(super) struct Recovery {
     pub(super) place: Place,
     pub(super) ballot: Ballot,
     pub(super) own: Report,
 }
 
-impl World {
-    pub(super) fn take_over(&self, rules: &Rules, out: &mut Vec<Self>) {
-        for place in self.drives.iter().map(|drive| drive.place) {
-            for me in self.ids() {
-                for mut world in self.before(Event::Prepare(place), me, None, rules) {
-                    let (role, index) = place;
-                    world.takeovers += 1;
+impl Steps<'_> {
+    pub(super) fn take_over(&self, out: &mut Vec<World>) {
+        let takeovers = &self.world.takeovers;
+        for (position, place @ (role, index)) in takeovers.iter().copied().enumerate() {
+            let is_proposed = self.world.drives.iter().any(|drive| drive.place == place);
+            if !is_proposed || takeovers[..position].contains(&place) {
+                continue;
+            }
+            for me in self.world.ids() {
+                for arrived in self.before(Event::Prepare(place), me) {
+                    let mut world = self.world.with([arrived]);
+                    world.takeovers.remove(position);
                     let acceptor = world.at(me);
                     let ballot = acceptor.next_ballot(role, index);
                     let Ok(own) = acceptor.prepare(role, index, ballot) else {
@@ -34,40 +43,46 @@ impl World {
     }
 
     /// Whoever recovers chooses from the reports of any majority, or hears of a decision.
-    pub(super) fn recover(&self, position: usize, rules: &Rules, out: &mut Vec<Self>) {
-        let Recovery { place, ballot, own } = self.recoveries[position].clone();
-        let (me, quorums) = (ballot.proposer, self.quorums());
-        let mut found = vec![(self.clone(), vec![(me, own)])];
-        for id in self.ids().filter(|id| *id != me) {
-            let mut more = Vec::new();
-            for (world, reports) in &found {
-                for mut world in world.before(Event::Prepare(place), id, None, rules) {
-                    match world.at(id).prepare(place.0, place.1, ballot) {
-                        Ok(report) => {
-                            let mut reports = reports.clone();
-                            reports.push((id, report));
-                            more.push((world, reports));
+    pub(super) fn recover(&self, position: usize, out: &mut Vec<World>) {
+        let Recovery { place, ballot, own } = self.world.recoveries[position].clone();
+        let (role, index) = place;
+        let (me, quorums) = (ballot.proposer, self.world.quorums());
+        let mut found = vec![(Vec::<Arrived>::new(), vec![(me, own)])];
+        for id in self.world.ids().filter(|id| *id != me) {
+            let mut answers = Vec::new();
+            for arrived in self.before(Event::Prepare(place), id) {
+                let mut asked = arrived.clone();
+                match Rc::make_mut(&mut asked.replica).prepare(role, index, ballot) {
+                    Ok(report) => answers.push((asked, (id, report))),
+                    Err(Refusal::Committed(commit)) => {
+                        for mine in self.before(Event::Commit(place), me) {
+                            let mut world = self.world.with([&asked, mine]);
+                            world.at(me).commit(role, index, commit.clone());
+                            out.push(world);
                         }
-                        Err(Refusal::Committed(commit)) if reports.len() == 1 => {
-                            for mut world in world.before(Event::Commit(place), me, None, rules) {
-                                world.at(me).commit(place.0, place.1, commit.clone());
-                                out.push(world);
-                            }
-                        }
-                        Err(_) => {}
                     }
+                    Err(_) => {}
                 }
             }
+            let with_it = |(those, reports): &(Vec<Arrived>, Vec<(ReplicaId, Report)>)| {
+                let with = |(one, report): &(Arrived, (ReplicaId, Report))| {
+                    let those = [&those[..], from_ref(one)].concat();
+                    (those, [&reports[..], from_ref(report)].concat())
+                };
+                answers.iter().map(with).collect::<Vec<_>>()
+            };
+            let more: Vec<_> = found.iter().flat_map(with_it).collect();
             found.extend(more);
         }
-        for (world, reports) in found {
+        for (those, reports) in found {
             if reports.len() < quorums.majority() {
                 continue;
             }
-            let choice = (rules.choose)(quorums, &reports);
-            for mut world in world.before(Event::Accept(place), me, None, rules) {
+            let choice = (self.rules.choose)(quorums, &reports);
+            for mine in self.before(Event::Accept(place), me) {
+                let mut world = self.world.with(those.iter().chain([mine]));
                 world.recoveries.remove(position);
-                if world.begin_to_accept(place, ballot, choice.clone(), rules) {
+                if world.begin_to_accept(place, ballot, choice.clone(), self.rules) {
                     out.push(world);
                 }
             }

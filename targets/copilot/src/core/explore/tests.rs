@@ -35,8 +35,18 @@ fn three_replicas_with_three_entries() {
 }
 
 #[test]
+fn three_replicas_with_three_entries_and_a_takeover() {
+    expect_sound(scope(3, [2, 1], 1));
+}
+
+#[test]
 fn five_replicas_with_one_entry_each() {
     expect_sound(scope(5, [1, 1], 0));
+}
+
+#[test]
+fn five_replicas_with_one_entry_each_and_a_takeover() {
+    expect_sound(scope(5, [1, 1], 1));
 }
 
 #[test]
