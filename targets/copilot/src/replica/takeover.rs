@@ -10,11 +10,17 @@ use crate::core::{Index, Role};
 
 /// How many entries are taken over at the same time.
 const AT_ONCE: u64 = 256;
+/// Of a pilot that is found to be slow again and again, this part of the takeover time is awaited at least: long enough
+/// for one that is well again to decide by itself.
+const LEAST_PATIENCE: u32 = 16;
 
 impl Copilot {
     /// As long as this replica is pilot of `role`: recovers the entries of the other log for which a decided entry of
-    /// its own has waited for the takeover time.
+    /// its own has waited for the takeover time. Each time that it had to, it waits half as long the next time, and each
+    /// time that it had not to, twice as long again: a pilot that stays slow costs its time once, not with each entry.
     pub(crate) async fn take_over_forever(self: Rc<Self>, role: Role) {
+        let takeover = self.timing.takeover;
+        let mut patience = takeover;
         loop {
             self.moved
                 .wait("blocked entries", |()| self.is_blocked(role))
@@ -24,11 +30,13 @@ impl Copilot {
                 continue;
             };
             let decided = self.decided_at(role, executed.next());
-            let due = decided + self.timing.takeover;
+            let due = decided + patience;
             self.env.timeout_at("takeover time", due).await;
             if self.blocked_at(role) != before {
+                patience = (patience * 2).min(takeover);
                 continue;
             }
+            patience = (patience / 2).max(takeover / LEAST_PATIENCE);
             let blocked = {
                 let state = self.state.borrow();
                 undecided(&state, role)

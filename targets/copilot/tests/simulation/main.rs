@@ -25,6 +25,7 @@ mod scenarios;
 mod scene;
 mod starved;
 mod storage;
+mod uneven;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
