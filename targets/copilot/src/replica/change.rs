@@ -136,8 +136,6 @@ impl Copilot {
             .filter(|index| !state.core.is_decided(role, *index))
             .collect();
         drop(state);
-        // What keeps this log waiting is this replica's to take over now, even if nothing else happens any more.
-        self.moved.set(());
         for index in left {
             let this = Rc::clone(self);
             self.env

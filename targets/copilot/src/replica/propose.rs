@@ -30,6 +30,8 @@ impl Copilot {
             patience: self.env.now() + head_start,
             queued: self.env.now(),
         });
+        // What keeps this log waiting is this replica's to take over now, even if nothing else happens any more.
+        self.moved.set(());
         let this = Rc::clone(self);
         self.env
             .spawn(async move { this.propose_while_pilot(role, view).await });

@@ -1,6 +1,6 @@
 //! A question to all peers, asked again until enough have answered.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -26,6 +26,8 @@ pub(crate) struct Round<T> {
     /// Whether enough have answered to go on.
     pub(crate) majority: QuorumEvent,
     judge: Judge<T>,
+    /// Whether somebody has promised a higher attempt, whose proposer may be dead: those who are left may be too few.
+    outrun: Cell<bool>,
 }
 
 impl<T: Wire + 'static> Round<T> {
@@ -47,6 +49,7 @@ impl<T: Wire + 'static> Round<T> {
             answers: RefCell::default(),
             majority: QuorumEvent::majority(&copilot.env, copilot.peers.len() + 1),
             judge: Box::new(judge),
+            outrun: Cell::new(false),
         });
         round.ask_unanswered();
         round
@@ -78,6 +81,8 @@ impl<T: Wire + 'static> Round<T> {
         match answer {
             Some(Ok(answer)) => self.add(peer, answer),
             Some(Err(refusal)) => {
+                let outrun = matches!(refusal, Refusal::Promised(_));
+                self.outrun.set(self.outrun.get() || outrun);
                 self.copilot.heed(self.role, self.index, refusal);
                 (self.judge)(peer, None);
                 self.majority.vote(peer, Verdict::Reject);
@@ -96,14 +101,15 @@ impl<T: Wire + 'static> Round<T> {
         self.majority.vote(member, Verdict::Accept);
     }
 
-    /// Waits until a majority has answered; false if it refuses, or if the entry is not to be decided here any more.
+    /// Waits until a majority has answered; false if it refuses or stays away for a while after somebody's higher promise,
+    /// or if the entry is not to be decided here any more.
     pub(crate) async fn majority(self: &Rc<Self>, label: &'static str) -> bool {
         let mut delay = RESEND;
         loop {
             match self.majority.wait_for(label, delay).await {
                 Outcome::Ready => return true,
                 Outcome::Fail => return false,
-                Outcome::Timeout if self.is_over() => return false,
+                Outcome::Timeout if self.outrun.get() || self.is_over() => return false,
                 Outcome::Timeout => self.ask_unanswered(),
             }
             delay = (delay * 2).min(RESEND_LIMIT);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use depfast::sim::Link;
 use depfast_copilot::ReplicaId;
-use depfast_copilot::core::{Entry, Index, Role};
+use depfast_copilot::core::{Acceptor, Entry, Index, Role};
 
 use crate::scene::{COPILOT, FOLLOWER, PILOT, Scene, millis};
 
@@ -41,9 +41,8 @@ impl Moment {
             copilot.inspect(|core, _| (core.log(role).known(), core.log(role).executed()));
         from.until(known).any(|index| {
             let entry = |id: ReplicaId| {
-                let entry = |core: &depfast_copilot::core::Acceptor| {
-                    core.log(role).get(index).cloned().unwrap_or_default()
-                };
+                let entry =
+                    |core: &Acceptor| core.log(role).get(index).cloned().unwrap_or_default();
                 scene.replica(id).inspect(|core, _| entry(core))
             };
             let own = entry(pilot);
@@ -183,5 +182,53 @@ fn two_of_three_know_everything_after_a_power_failure() {
                 scene.check();
             }
         }
+    }
+}
+
+/// A pilot that takes an entry over dies once somebody who has not got the entry has promised to take part, and a follower
+/// dies with it: the three that are left need each other, and nobody has the dead one's role yet.
+#[test]
+fn who_takes_over_may_die_in_the_middle() {
+    for (role, owner) in PILOTS {
+        let scene = Scene::new(5);
+        let other = if owner == PILOT { COPILOT } else { PILOT };
+        for at in [owner, other, FOLLOWER] {
+            scene.load(at, 4);
+        }
+        scene.run(millis(100));
+        for to in scene.cluster.ids.clone() {
+            let delay = millis(if to == FOLLOWER { 200 } else { 40 });
+            let slow = Link {
+                delay: delay..delay + millis(1),
+                ..Link::default()
+            };
+            scene.sim.set_link(owner, to, slow);
+        }
+        let promised = |core: &Acceptor| {
+            let log = core.log(role);
+            let entries = log.executed().until(log.last());
+            entries.filter_map(|index| log.get(index)).any(|entry| {
+                !entry.is_known() && entry.promised.is_some_and(|ballot| ballot.round > 0)
+            })
+        };
+        let met = scene.sim.run_until(Duration::from_secs(2), || {
+            scene.replica(FOLLOWER).inspect(|core, _| promised(core))
+        });
+        assert!(met, "nobody takes over the {role}'s entry");
+        scene.cluster.crash(other);
+        scene.cluster.crash(ReplicaId(5));
+        scene.sim.reset_links();
+        scene.run(millis(400));
+        let (answered, slowest) = scene.run(millis(300));
+        assert!(
+            answered > 200 && slowest < millis(60),
+            "{other} dead: {answered} writes, the slowest took {slowest:?}"
+        );
+        assert!(
+            scene.views().iter().all(|view| *view == 0),
+            "{other} has no successor yet"
+        );
+        scene.check_kept();
+        scene.check();
     }
 }

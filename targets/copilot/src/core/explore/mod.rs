@@ -40,7 +40,7 @@ struct Scope {
     restarts: usize,
     /// Replicas that hear of decisions.
     learners: usize,
-    /// States after which the search gives up.
+    /// States after which the search gives up, for each choice of the entries that are taken over.
     limit: usize,
 }
 
