@@ -59,6 +59,7 @@ boot)
 down) down ;;
 suite | short)
     program=$(realpath "${1:?a depbench}")
+    [ -x "$program" ] || fail "$1 is not a program"
     none_are_up
     running=
     trap '[ -z "$running" ] || kill "$running"; down' EXIT

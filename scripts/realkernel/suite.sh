@@ -22,7 +22,7 @@ net.partition: {}
 process.pause: {}
 process.kill: {restart: 3s}'
     types=()
-    everything 4
+    everything
 }
 
 short() {
@@ -30,17 +30,19 @@ short() {
 memory.limit: {bytes: 2MB}
 disk.throughput: {rate: 32KB/s}'
     types=(--type disk.throughput --type memory.limit --type net.partition)
-    # Emulated, one server and its load are enough.
-    [ "$(cat "$dir/kind" 2>/dev/null)" = qemu ] && count=2 || count=4
-    [ "$count" = 2 ] || kinds+=$'\nnet.delay: {delay: 40ms}\nprocess.kill: {restart: 3s}\ndisk.latency: {delay: 200ms, by: dm-delay}'
-    everything "$count"
+    is_emulated || kinds+=$'\nnet.delay: {delay: 40ms}\nprocess.kill: {restart: 3s}\ndisk.latency: {delay: 200ms, by: dm-delay}'
+    everything
 }
 
-everything() { # how many machines
+is_emulated() { [ "$(cat "$dir/kind" 2>/dev/null)" = qemu ]; }
+
+everything() {
     step 'the root file system and the kernel'
     build uml
     step 'the machines start'
-    up "$1" "$program"
+    # Emulated, one server and its load are enough.
+    is_emulated && count=2 || count=4
+    up "$count" "$program"
     on n1 'uname -r; cat /sys/fs/cgroup/cgroup.controllers'
     prepare
     power_experiment
