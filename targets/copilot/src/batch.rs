@@ -136,7 +136,6 @@ impl<'a> Group<'a> {
 #[derive(Debug, Default)]
 pub struct BatchBuilder {
     bytes: BytesMut,
-    commands: usize,
 }
 
 impl BatchBuilder {
@@ -145,13 +144,12 @@ impl BatchBuilder {
         let mut group = GroupBuilder::default();
         group.push(|op| op.put_slice(command.op));
         let group = group.finish(command.client, command.acked, command.seq);
-        self.extend(&group, 1);
+        self.extend(&group);
     }
 
     /// Appends groups.
-    pub fn extend(&mut self, groups: &[u8], commands: usize) {
+    pub fn extend(&mut self, groups: &[u8]) {
         self.bytes.put_slice(groups);
-        self.commands += commands;
     }
 
     /// Whether nothing was gathered.
@@ -159,20 +157,21 @@ impl BatchBuilder {
         self.bytes.is_empty()
     }
 
-    /// How many bytes were gathered.
-    pub fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// How many commands were gathered.
-    pub const fn commands(&self) -> usize {
-        self.commands
-    }
-
-    /// The batch; the builder is empty afterwards.
-    pub fn finish(&mut self) -> Batch {
-        self.commands = 0;
-        Batch(std::mem::take(&mut self.bytes).freeze())
+    /// A batch of the first groups that are not more than `limit` bytes together, or of the first one if it is longer;
+    /// the others stay.
+    pub fn take(&mut self, limit: usize) -> Batch {
+        if self.bytes.len() <= limit {
+            return Batch(std::mem::take(&mut self.bytes).freeze());
+        }
+        let mut end = 0;
+        for group in (Groups { rest: &self.bytes }) {
+            let longer = end + group.bytes.len();
+            if end > 0 && longer > limit {
+                break;
+            }
+            end = longer;
+        }
+        Batch(self.bytes.split_to(end).freeze())
     }
 }
 
@@ -208,6 +207,11 @@ impl GroupBuilder {
         self.count
     }
 
+    /// How many bytes they are.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The group, given whose it is and its first number.
     pub fn finish(mut self, client: ClientId, acked: u64, first: u64) -> Bytes {
         let mut head = &mut self.bytes[..HEAD];
@@ -233,10 +237,25 @@ mod tests {
                 builder.push(Command { client: ClientId(*client), seq: (*seq).into(), acked: 3, op });
             }
             if !ops.is_empty() {
-                let batch = Batch::checked(builder.finish().bytes().clone()).unwrap();
+                let batch = Batch::checked(builder.take(usize::MAX).bytes().clone()).unwrap();
                 let found: Vec<_> = batch.commands().map(|c| (c.client.0, c.seq as u32, c.op.to_vec())).collect();
                 prop_assert_eq!(found, ops);
             }
+        }
+
+        #[test]
+        fn a_long_queue_is_proposed_in_order_and_in_parts(lengths in prop::collection::vec(0usize..200, 1..40)) {
+            let mut builder = BatchBuilder::default();
+            for (seq, length) in (0..).zip(&lengths) {
+                builder.push(Command { client: ClientId(1), seq, acked: 0, op: &vec![7; *length] });
+            }
+            let mut found = Vec::new();
+            while !builder.is_empty() {
+                let part = Batch::checked(builder.take(300).bytes().clone()).unwrap();
+                prop_assert!(part.bytes().len() <= 300 || part.groups().count() == 1);
+                found.extend(part.commands().map(|command| (command.seq, command.op.len())));
+            }
+            prop_assert_eq!(found, (0..).zip(lengths).collect::<Vec<_>>());
         }
 
         #[test]

@@ -48,6 +48,13 @@ impl Log {
         self.committed
     }
 
+    /// The entries after the committed ones.
+    pub fn open(&self) -> impl Iterator<Item = &Entry> {
+        let committed = self.committed.0.saturating_sub(self.base.0);
+        let committed = usize::try_from(committed).unwrap_or(usize::MAX);
+        self.entries.iter().skip(committed)
+    }
+
     /// The entry at `index`, if there is one.
     pub fn get(&self, index: Index) -> Option<&Entry> {
         self.entries.get(self.position(index)?)

@@ -26,8 +26,8 @@ fn batch(number: u64) -> Batch {
     let mut group = GroupBuilder::default();
     group.push(|op| op.put_u64(number));
     let mut builder = BatchBuilder::default();
-    builder.extend(&group.finish(ClientId(1), 0, number), 1);
-    builder.finish()
+    builder.extend(&group.finish(ClientId(1), 0, number));
+    builder.take(usize::MAX)
 }
 
 impl Logs {

@@ -139,7 +139,7 @@ impl Copilot {
         for index in left {
             let this = Rc::clone(self);
             self.env
-                .spawn(async move { this.recover(role, index).await });
+                .spawn(async move { this.recover(role, index, view).await });
         }
     }
 

@@ -88,7 +88,7 @@ impl Copilot {
                     .await;
             }
         }
-        self.recover_soon(role, index);
+        self.recover_soon(role, index, view);
     }
 
     fn is_mine(&self, role: Role, index: Index, view: View) -> bool {

@@ -13,7 +13,10 @@ use depfast::Instant;
 use super::Copilot;
 use super::state::{Pilot, State};
 use crate::batch::BatchBuilder;
-use crate::core::{Proposal, Role, View};
+use crate::core::{Index, Proposal, Role, View};
+
+/// An entry has no more than this, or one group: it has to reach the others as one message.
+const BATCH_BYTES: usize = 1 << 20;
 
 impl Copilot {
     /// Starts to serve as pilot of a role in the role's current view.
@@ -29,6 +32,7 @@ impl Copilot {
             ball: role == Role::Pilot,
             patience: self.env.now() + head_start,
             queued: self.env.now(),
+            last: view.start.previous(),
         });
         // What keeps this log waiting is this replica's to take over now, even if nothing else happens any more.
         self.moved.set(());
@@ -51,12 +55,15 @@ impl Copilot {
                 return;
             };
             self.wait_for_ball(role, view, patience).await;
-            let Some(proposal) = self.propose(role, view) else {
+            let Some((proposal, left_out)) = self.propose(role, view) else {
                 if self.with_pilot(role, view, |_| ()).is_none() {
                     return;
                 }
                 continue;
             };
+            for index in left_out {
+                self.recover_soon(role, index, view);
+            }
             let this = Rc::clone(&self);
             self.env
                 .spawn(async move { this.decide(role, proposal).await });
@@ -74,7 +81,9 @@ impl Copilot {
         }
     }
 
-    fn propose(&self, role: Role, view: View) -> Option<Proposal> {
+    /// Proposes what is queued, after everything that anybody has mentioned. The undecided entries that are left out
+    /// thereby are nobody's: whoever mentioned them may be gone.
+    fn propose(&self, role: Role, view: View) -> Option<(Proposal, Vec<Index>)> {
         let now = self.env.now();
         let mut state = self.state.borrow_mut();
         let State {
@@ -87,15 +96,20 @@ impl Copilot {
             return None;
         }
         let pilot = pilots[role].as_mut()?;
-        let batch = pilot.queue.finish();
+        let batch = pilot.queue.take(BATCH_BYTES);
         if machine.is_batch_executed(&batch) {
             return None;
         }
         pilot.ball = false;
         pilot.patience = now + self.timing.batching;
         let proposal = core.propose(role, batch);
+        let index = proposal.as_ref().map_or(pilot.last, |it| it.index);
+        let left_out = pilot.last.until(index.previous());
+        pilot.last = index;
+        let left_out = left_out.filter(|index| !core.is_decided(role, *index));
+        let left_out = left_out.collect();
         self.settle(&mut state);
-        proposal
+        Some((proposal?, left_out))
     }
 
     fn with_pilot<R>(&self, role: Role, view: View, look: impl FnOnce(&Pilot) -> R) -> Option<R> {

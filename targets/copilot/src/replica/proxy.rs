@@ -14,11 +14,17 @@ use super::Copilot;
 use super::session::Desk;
 use super::state::State;
 use crate::batch::{Batch, ClientId, Command, GroupBuilder};
-use crate::core::{ReplicaId, Role};
+use crate::core::{Entry, Log, ReplicaId, Role};
 use crate::machine::{Machine, STAMPED};
 use crate::message::SUBMIT;
 use crate::seen::WINDOW;
 
+/// Entries that a pilot has proposed and nobody decides: half a second of them, and more than a slow pilot has.
+const UNDECIDED: u64 = 1 << 10;
+/// Their bytes.
+const UNDECIDED_BYTES: usize = 64 << 20;
+/// What is sent to the pilots at once is a command longer than this at most.
+const GROUP_BYTES: usize = 256 << 10;
 /// Commands under way; more are refused.
 const UNDER_WAY: u64 = WINDOW / 2;
 
@@ -44,7 +50,6 @@ pub(crate) enum Asked {
 
 struct Sent {
     end: u64,
-    commands: u32,
     group: Bytes,
     repeat_at: Instant,
     repeats: u32,
@@ -163,6 +168,10 @@ impl Copilot {
             ticket.refuse(Refusal::Busy);
             return;
         }
+        if proxy.gathered.size() > GROUP_BYTES {
+            self.submit_gathered(&mut state);
+        }
+        let proxy = &mut state.proxy;
         proxy.gathered.push(write);
         proxy.waiting.push_back(Some(asked));
         if proxy.gathered.count() == 1 {
@@ -178,20 +187,23 @@ impl Copilot {
                     self.state.borrow().proxy.gathered.count() > 0
                 })
                 .await;
-            let mut state = self.state.borrow_mut();
-            let proxy = &mut state.proxy;
-            let gathered = std::mem::take(&mut proxy.gathered);
-            let (end, commands) = (proxy.next(), gathered.count());
-            let group = gathered.finish(proxy.client, proxy.low, end - u64::from(commands));
-            proxy.sent.push_back(Sent {
-                end,
-                commands,
-                group: group.clone(),
-                repeat_at: self.env.now() + self.timing.retry,
-                repeats: 0,
-            });
-            self.submit(&mut state, &group, commands);
+            self.submit_gathered(&mut self.state.borrow_mut());
         }
+    }
+
+    fn submit_gathered(&self, state: &mut State) {
+        let proxy = &mut state.proxy;
+        let gathered = std::mem::take(&mut proxy.gathered);
+        let end = proxy.next();
+        let first = end - u64::from(gathered.count());
+        let group = gathered.finish(proxy.client, proxy.low, first);
+        proxy.sent.push_back(Sent {
+            end,
+            group: group.clone(),
+            repeat_at: self.env.now() + self.timing.retry,
+            repeats: 0,
+        });
+        self.submit(state, &group);
     }
 
     /// Sends again what was not executed in time: its pilot may be gone. What sessions asked, they ask again themselves.
@@ -215,11 +227,11 @@ impl Copilot {
                 if sent.repeat_at <= now {
                     sent.repeats = (sent.repeats + 1).min(4);
                     sent.repeat_at = now + self.timing.retry * (1 << sent.repeats);
-                    due.push((sent.group.clone(), sent.commands));
+                    due.push(sent.group.clone());
                 }
             }
-            for (group, commands) in due {
-                self.submit(&mut state, &group, commands);
+            for group in due {
+                self.submit(&mut state, &group);
             }
             let given_up = state.proxy.sessions.give_up(now);
             drop(state);
@@ -229,12 +241,12 @@ impl Copilot {
         }
     }
 
-    pub(super) fn submit(&self, state: &mut State, group: &Bytes, commands: u32) {
+    pub(super) fn submit(&self, state: &mut State, group: &Bytes) {
         let mut told: Option<ReplicaId> = None;
         for role in Role::BOTH {
             let pilot = state.core.standing(role).current.pilot;
             if pilot == self.me {
-                self.enqueue(state, role, group, commands as usize);
+                self.enqueue(state, role, group);
             } else if told != Some(pilot) {
                 told = Some(pilot);
                 self.rpc.cast(pilot, SUBMIT, vec![group.clone()]);
@@ -248,16 +260,19 @@ impl Copilot {
             return;
         };
         let mut state = self.state.borrow_mut();
-        let commands = batch.groups().map(|group| group.count as usize).sum();
         for role in Role::BOTH {
-            self.enqueue(&mut state, role, batch.bytes(), commands);
+            self.enqueue(&mut state, role, batch.bytes());
         }
     }
 
-    pub(super) fn enqueue(&self, state: &mut State, role: Role, groups: &[u8], commands: usize) {
-        if let Some(pilot) = &mut state.pilots[role] {
+    /// Has this replica propose commands, if it is pilot. One whose proposals nobody answers takes no more: whoever asks
+    /// asks again.
+    pub(super) fn enqueue(&self, state: &mut State, role: Role, groups: &[u8]) {
+        if let Some(pilot) = &mut state.pilots[role]
+            && has_room(state.core.log(role))
+        {
             let was_empty = pilot.queue.is_empty();
-            pilot.queue.extend(groups, commands);
+            pilot.queue.extend(groups);
             if was_empty {
                 pilot.queued = self.env.now();
                 self.work[role].set(());
@@ -269,8 +284,18 @@ impl Copilot {
     pub(crate) fn propose_again(&self, state: &mut State, role: Role, lost: &Batch) {
         for group in lost.groups() {
             if !state.machine.is_group_executed(&group) {
-                self.enqueue(state, role, group.bytes, group.count as usize);
+                self.enqueue(state, role, group.bytes);
             }
         }
     }
+}
+
+/// Whether a pilot with this log may propose more.
+fn has_room(log: &Log) -> bool {
+    let open = log.known().0.saturating_sub(log.committed().0);
+    let size = |entry: &Entry| {
+        let vote = entry.vote.as_ref();
+        vote.map_or(0, |vote| vote.value.batch.bytes().len())
+    };
+    open < UNDECIDED && log.open().map(size).sum::<usize>() < UNDECIDED_BYTES
 }

@@ -117,10 +117,10 @@ impl Copilot {
             .any(|role| state.pilots[role].is_some())
         {
             for role in Role::BOTH {
-                self.enqueue(&mut state, role, &group, 1);
+                self.enqueue(&mut state, role, &group);
             }
         } else {
-            self.submit(&mut state, &group, 1);
+            self.submit(&mut state, &group);
         }
     }
 

@@ -55,7 +55,7 @@ impl Copilot {
             kept,
             proxy: Proxy::new(ClientId(env.random_u64() | 1)),
             decided: Both::default(),
-            recovering: std::collections::BTreeSet::new(),
+            recovering: std::collections::BTreeMap::new(),
             peers: std::collections::BTreeMap::new(),
             snapshots: std::collections::BTreeMap::new(),
             contact: Both::new(|_| env.now()),

@@ -1,11 +1,11 @@
 //! What the coroutines of a replica share, between two steps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use depfast::Instant;
 
 use crate::batch::BatchBuilder;
-use crate::core::{Acceptor, Both, Index, ReplicaId, Role};
+use crate::core::{Acceptor, Both, Index, ReplicaId, Role, View};
 use crate::machine::Machine;
 use crate::replica::proxy::Proxy;
 use crate::replica::snapshot::Sending;
@@ -20,8 +20,8 @@ pub(crate) struct State {
     pub(crate) proxy: Proxy,
     /// When the entries that are not executed were decided.
     pub(crate) decided: Both<BTreeMap<Index, Instant>>,
-    /// Entries that this replica recovers.
-    pub(crate) recovering: BTreeSet<(Role, Index)>,
+    /// Entries that this replica recovers, and in which view it last had a reason to.
+    pub(crate) recovering: BTreeMap<(Role, Index), View>,
     pub(crate) peers: BTreeMap<ReplicaId, Peer>,
     /// Snapshots on their way.
     pub(crate) snapshots: BTreeMap<ReplicaId, Sending>,
@@ -39,6 +39,8 @@ pub(crate) struct Pilot {
     pub(crate) patience: Instant,
     /// When the first of the waiting commands came.
     pub(crate) queued: Instant,
+    /// Its last proposal, or the end of earlier views.
+    pub(crate) last: Index,
 }
 
 /// What a peer last said of itself.

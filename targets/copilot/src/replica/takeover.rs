@@ -10,17 +10,19 @@ use crate::core::{Index, Role};
 
 /// How many entries are taken over at the same time.
 const AT_ONCE: u64 = 256;
-/// Of a pilot that is found to be slow again and again, this part of the takeover time is awaited at least: long enough
-/// for one that is well again to decide by itself.
+/// A pilot that is found to be slow again and again is awaited for this part of the takeover time at least.
 const LEAST_PATIENCE: u32 = 16;
 
 impl Copilot {
-    /// As long as this replica is pilot of `role`: recovers the entries of the other log for which a decided entry of
+    /// As long as this replica is a pilot: recovers the entries of the other log for which a decided entry of
     /// its own has waited for the takeover time. Each time that it had to, it waits half as long the next time, and each
-    /// time that it had not to, twice as long again: a pilot that stays slow costs its time once, not with each entry.
+    /// time that it had not to, twice as long again: a pilot that stays slow costs its time once, not with each entry. It
+    /// always waits as long as a takeover takes: one that is well again, on slow disks or far away, decides by itself
+    /// in that time.
     pub(crate) async fn take_over_forever(self: Rc<Self>, role: Role) {
         let takeover = self.timing.takeover;
         let mut patience = takeover;
+        let mut cost = takeover / LEAST_PATIENCE;
         loop {
             self.moved
                 .wait("blocked entries", |()| self.is_blocked(role))
@@ -36,19 +38,25 @@ impl Copilot {
                 patience = (patience * 2).min(takeover);
                 continue;
             }
-            patience = (patience / 2).max(takeover / LEAST_PATIENCE);
-            let blocked = {
+            patience = (patience / 2).clamp(cost, takeover);
+            let begun = self.env.now();
+            let (blocked, view) = {
                 let state = self.state.borrow();
-                undecided(&state, role)
+                let view = state.core.standing(role.other()).current;
+                (undecided(&state, role), view)
             };
             for index in blocked {
                 let this = Rc::clone(&self);
                 self.env
-                    .spawn(async move { this.recover(role.other(), index).await });
+                    .spawn(async move { this.recover(role.other(), index, view).await });
             }
             self.moved
                 .wait("taken over entries", |()| self.blocked_at(role) != before)
                 .await;
+            let took = self.env.now().since(begun);
+            // The least of late: some are delayed by other things.
+            cost = took.min((cost * 7 + took) / 8);
+            cost = cost.clamp(takeover / LEAST_PATIENCE, takeover);
         }
     }
 
@@ -62,12 +70,16 @@ impl Copilot {
         decided.copied().unwrap_or_else(|| self.env.now())
     }
 
-    /// The last entry before the one that waits, and the first one that it waits for.
+    /// The last entry before the one that waits, and the first one that it waits for, if that is this replica's to take
+    /// over: as pilot of the log that waits, or as pilot of the other one, which an earlier view has led to wait for entries
+    /// that this one has not got to.
     fn blocked_at(&self, role: Role) -> Option<(Index, Index)> {
         let state = self.state.borrow();
-        state.pilots[role].as_ref()?;
         let (first, _) = state.core.blocked_on(role)?;
-        Some((state.core.log(role).executed(), first))
+        let other = state.pilots[role.other()].as_ref();
+        let never_proposed = other.is_some_and(|pilot| first > pilot.last);
+        let is_to_act = state.pilots[role].is_some() || never_proposed;
+        is_to_act.then(|| (state.core.log(role).executed(), first))
     }
 }
 

@@ -9,6 +9,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod alone;
 mod behind;
 mod client;
 mod cluster;

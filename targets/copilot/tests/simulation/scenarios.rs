@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use depfast::sim::{DiskSpeed, Link};
 use depfast_copilot::ReplicaId;
+use depfast_copilot::core::Role;
+use depfast_copilot::machine::Machine;
 
 use crate::cluster::Cluster;
 use crate::scene::{COPILOT, FOLLOWER, PILOT, Scene, millis};
@@ -276,4 +278,36 @@ fn idle_replicas_only_beat() {
         steps < 10 * 3 * 100,
         "{steps} steps of three replicas in 10 s"
     );
+}
+
+/// What has to reach another replica as one message has an end, however much clients write at once.
+#[test]
+fn large_values_go_in_parts() {
+    let scene = Scene::new(3);
+    let value = "v".repeat(300 << 10);
+    for client in 0..30 {
+        let stream = scene
+            .sim
+            .connect(&Cluster::client_address(FOLLOWER))
+            .unwrap();
+        scene.ask_soon(&stream, &["SET", &format!("large-{client}"), &value]);
+    }
+    let mut longest = 0;
+    for _ in 0..500 {
+        scene.run(millis(1));
+        scene.replica(FOLLOWER).inspect(|core, _| {
+            for role in Role::BOTH {
+                let log = core.log(role);
+                let entries = log.base().until(log.committed());
+                let decisions = entries.filter_map(|index| core.decision(role, index));
+                let values = decisions.filter_map(|commit| commit.choice.value.as_ref());
+                let lengths = values.map(|value| value.batch.bytes().len());
+                longest = lengths.fold(longest, usize::max);
+            }
+        });
+    }
+    let keys = |_: &_, machine: &Machine| machine.store.len();
+    assert_eq!(scene.replica(FOLLOWER).inspect(keys), 30);
+    assert!(longest > 600 << 10 && longest <= 1 << 20, "{longest} bytes");
+    scene.check();
 }

@@ -140,6 +140,16 @@ impl Scene {
         answer.take().flatten()
     }
 
+    /// Asks without waiting for the answer.
+    pub(crate) fn ask_soon(&self, stream: &Stream, words: &[&str]) {
+        let stream = stream.clone();
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        self.sim.env().spawn(async move {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let _whatever = ask(&stream, &words).await;
+        });
+    }
+
     pub(crate) fn views(&self) -> Vec<u64> {
         let running = self.cluster.running();
         running
