@@ -72,6 +72,10 @@ impl Target for DepfastCopilot {
         DriverKind::Pilots
     }
 
+    fn forgets(&self) -> bool {
+        self.durability == Durability::Memory
+    }
+
     fn is_traced(&self) -> bool {
         true
     }

@@ -94,6 +94,10 @@ impl Target for DepfastRaft {
         true
     }
 
+    fn forgets(&self) -> bool {
+        self.durability == Durability::Memory
+    }
+
     fn is_traced(&self) -> bool {
         true
     }

@@ -46,6 +46,11 @@ pub trait Target {
         false
     }
 
+    /// Whether a member that is started again may have forgotten what it promised to the others.
+    fn forgets(&self) -> bool {
+        false
+    }
+
     /// Whether its members can be asked for whom they have [`waits`].
     fn is_traced(&self) -> bool {
         false

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use faults::{FaultSpec, Place};
+use faults::{FaultSpec, FaultType, Place};
 use targets::Target;
 use vocab::ids::{NodeName, Phase, Role};
 use vocab::problem::{FieldPath, Problems, nearest};
@@ -27,6 +27,7 @@ pub(super) fn check(spec: &Spec, target: usize, problems: &mut Problems) {
         let at = FieldPath::root().key("faults").index(index);
         during(spec, fault, &at, problems);
         place(spec, &fault.on, &members, &at.key("on"), problems);
+        restart(fault, members.target, &at.key("type"), problems);
     }
     size(spec, &members, problems);
     majority(spec, &members, problems);
@@ -38,6 +39,21 @@ pub(super) fn check(spec: &Spec, target: usize, problems: &mut Problems) {
 fn size(spec: &Spec, members: &Members, problems: &mut Problems) {
     if let Some(objection) = members.target.objection_to(members.count) {
         problems.add(spec.cluster.servers_at(), objection);
+    }
+}
+
+/// A member that is started again must know what it has promised.
+fn restart(fault: &FaultSpec, target: &dyn Target, at: &FieldPath, problems: &mut Problems) {
+    if matches!(fault.kind, FaultType::ProcessKill(_)) && target.forgets() {
+        problems.add_with_help(
+            at.clone(),
+            format!(
+                "a member of `{}` that keeps its log in memory only is started again without it: the group may lose \
+                 acknowledged writes",
+                target.name()
+            ),
+            format!("give the target a log on disk: `{{{}: {{durability: fsync}}}}`", target.name()),
+        );
     }
 }
 
