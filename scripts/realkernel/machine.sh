@@ -5,6 +5,8 @@
 packages=systemd-sysv,udev,kmod,dbus,openssh-server,python3-minimal,python3-apt,sudo,chrony
 packages+=,iproute2,iptables,e2fsprogs,dmsetup,etcd-server
 
+is_emulated() { [ "$(cat "$dir/kind" 2>/dev/null)" = qemu ]; }
+
 build() { # uml or qemu
     local suite source kernel tables root=$dir/root
     [ ! -e "$dir/base.img" ] || return 0
@@ -57,7 +59,7 @@ boot_uml() { # number, kernel's parameters
     # Its memory is a file, which must be in memory and may be executed; it ends with the machine.
     start "$1" sh -c '
         mount -t tmpfs -o mode=700 ram "$1" && cd "$1" && TMPDIR=$1 LD_PRELOAD=$2/registers.so exec "$2/kernel" \
-            umid="$3" uml_dir="$1/" mem=640M ubd0="$2/$3.cow,$2/base.img" root=/dev/ubda rootfstype=ext4 \
+            umid="$3" uml_dir="$1/" mem=640M ubd0="$2/$3.cow,$2/base.img" ubd1="$2/$3.data" root=/dev/ubda rootfstype=ext4 \
             vec0:transport=tap,ifname="$4",depth=64,gro=1,mac="$5" con=null con0=null,fd:1 $6
     ' sh "$dir/ram" "$dir" "n$1" "tap$1" "52:54:00:79:00:1$1" "$2:vec0:off"
 }
@@ -69,6 +71,7 @@ boot_qemu() { # number, kernel's parameters
         -kernel "$dir/kernel" -initrd "$dir/initrd" \
         -append "root=/dev/vda console=ttyS0 mitigations=off net.ifnames=0 $2:eth0:off" \
         -drive "if=none,id=d0,file=$dir/n$1.img,format=raw,cache=unsafe" -device virtio-blk-pci,drive=d0 \
+        -drive "if=none,id=d1,file=$dir/n$1.data,format=raw,cache=unsafe" -device virtio-blk-pci,drive=d1 \
         -netdev "tap,id=n0,ifname=tap$1,script=no,downscript=no" \
         -device "virtio-net-pci,netdev=n0,mac=52:54:00:79:00:1$1" -device virtio-rng-pci
 }
@@ -124,7 +127,8 @@ none_are_up() {
 }
 
 up() { # how many, the last of which drives load; depbench, or nothing
-    local i
+    local i disk=/dev/ubdb
+    ! is_emulated || disk=/dev/vdb
     count=$1
     tag=dbk$$
     echo "$tag $count" >"$dir/tag"
@@ -150,10 +154,11 @@ all:
     depbench_node_module_packages: []
     depbench_program_source: ${2:+$(realpath "$2")}
   children:
-    servers: {hosts: {'n[1:$((count - 1))]': {}}}
+    servers: {hosts: {'n[1:$((count - 1))]': {}}, vars: {depbench_disk_device: $disk}}
     clients: {hosts: {n$count: {}}}
 END
     for i in $(seq 1 "$count"); do
+        mke2fs -q -t ext4 "$dir/n$i.data" 256M
         printf 'Host n%s\n    HostName 10.79.0.%s\n' "$i" $((10 + i)) >>"$dir/ssh_config"
         inside ip tuntap add dev "tap$i" mode tap
         ip -n "$tag" link set "tap$i" master br0 up
@@ -167,7 +172,7 @@ down() {
     joined
     for i in $(seq 1 "$count"); do
         [ ! -e "$dir/n$i.pid" ] || crash "$i"
-        rm -f "$dir/n$i".{pid,lock,img,cow,log}
+        rm -f "$dir/n$i".{pid,lock,img,cow,data,log}
     done
     ip netns del "$tag" 2>/dev/null || true
     rm -rf "$dir"/{tag,ram,cp,known_hosts,ssh_config,inventory.yml}

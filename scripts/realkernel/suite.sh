@@ -34,8 +34,6 @@ disk.throughput: {rate: 32KB/s}'
     everything
 }
 
-is_emulated() { [ "$(cat "$dir/kind" 2>/dev/null)" = qemu ]; }
-
 everything() {
     step 'the root file system and the kernel'
     build uml
@@ -47,9 +45,16 @@ everything() {
     prepare
     power_experiment
     step 'what can be injected'
-    inside "$program" check "$dir/power.yaml"
+    inside "$program" check "$dir/power.yaml" >"$dir/checked"
+    cat "$dir/checked"
+    # A kernel that has everything gets nothing in its place.
+    local means
+    for means in 'cgroup quota' 'cgroup v2 memory.high with swap space of its own' 'cgroup v2 io.max' netem tbf; do
+        grep -E "$means .* taken" "$dir/checked" >/dev/null || fail "nothing is injected by $means"
+    done
     measure
     every_fault
+    on_a_disk_of_the_machines
     all_killed
     power_loss
     as_they_were
@@ -72,7 +77,14 @@ prepare() {
     step 'the playbook prepares them'
     play site
     again site
+    for i in $(seq 1 "$count"); do
+        on "n$i" "$speed" | sort -u | { ! grep -vE '\[never\]|^performance$'; } || fail "n$i is not set up"
+    done
+    on n1 'findmnt /srv/depbench'
 }
+
+# What changes speed behind the back of a measurement, where the kernel has it.
+speed='cat /sys/kernel/mm/transparent_hugepage/enabled /sys/devices/system/cpu/cpufreq/policy*/scaling_governor 2>/dev/null; true'
 
 again() { # playbook
     step "$1.yml changes nothing the second time"
@@ -95,10 +107,10 @@ as_they_were() {
     again teardown
 }
 
-experiment() { # name, phases, faults: prints an experiment on these machines
+experiment() { # name, phases, faults, more of the cluster: prints an experiment on these machines
     cat <<END
 name: $1
-cluster: {inventory: {file: inventory.yml, disk: {own: 128MiB}}}
+cluster: {inventory: {file: inventory.yml${4:-, disk: {own: 128MiB\}}}}
 targets: [{depfast-raft: {}}]
 workload: {clients: 4, connections: 2}
 phases: {$2}
@@ -160,10 +172,21 @@ END
     clean 'after the run'
 }
 
+# Not in a file system of their own, but on the machine's.
+on_a_disk_of_the_machines() {
+    step 'faults of the disk that the playbook mounted'
+    experiment shared 'warmup: 2s, baseline: 4s, fault: 8s, recovery: 2s' \
+        "  - {name: slow, type: {disk.throughput: {rate: 32KB/s}}, on: {node: n1, allow_majority: true}}
+sweep: {faults.slow.type: [{disk.throughput: {rate: 32KB/s}}, {disk.iops: {rate: 50/s}}]}" ' ' >"$dir/shared.yaml"
+    rm -rf "$dir/out"
+    inside "$program" run "$dir/shared.yaml" --out "$dir/out" || fail 'the run broke off, or a fault was not in'
+    clean 'after the run'
+}
+
 # What depbench could have left on a machine; nothing when it is clean.
-leftovers='find /sys/fs/cgroup -name "depbench*"; find /var/lib/depbench -type f ! -name gate; losetup -a | grep depbench
+leftovers='find /sys/fs/cgroup -name "depbench*"; find /var/lib/depbench /srv/depbench -type f ! -name gate 2>/dev/null; losetup -a | grep depbench
 grep -h depbench /sys/block/dm-*/dm/name 2>/dev/null; tc qdisc show | grep -E "qdisc (netem|tbf|prio|htb)"; ip -o link | grep -o "db-[^:@ ]*"; iptables-save | grep DEPBENCH
-grep depbench /proc/mounts; pgrep -a depbench; true'
+grep depbench /proc/mounts | grep -v ' /srv/depbench '; pgrep -a depbench; true'
 
 clean() { # when
     # Whoever lost its controller undoes everything by itself, in its own time.
@@ -200,7 +223,7 @@ faults_come_in() {
 }
 
 journal_stands() {
-    left=$(on n1 'find /var/lib/depbench -type f ! -name gate')
+    left=$(on n1 'find /srv/depbench -type f ! -name gate')
     [ -n "$left" ] || fail 'the journal of n1 is empty: nothing shows that heal had to do anything'
     echo "$left"
 }
