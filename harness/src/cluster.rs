@@ -99,8 +99,8 @@ impl Cluster {
         Cluster::up_unless(spec, settings, progress, pending()).await
     }
 
-    /// The same, but gives up when `stop` resolves while machines are reached and brought this program. What comes after
-    /// that takes little time, and is not broken off half made.
+    /// The same, but gives up when `stop` resolves while machines are reached, brought this program and prepared. What is
+    /// half made by then is undone.
     ///
     /// # Errors
     /// As above, or when it was given up.
