@@ -3,6 +3,7 @@
 mod assembly;
 mod cargo;
 mod control;
+mod deadline;
 mod explain;
 mod heal;
 mod host;
