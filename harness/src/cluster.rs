@@ -189,6 +189,15 @@ impl Cluster {
         }
     }
 
+    /// Whether network faults on a node can leave the way of control alone.
+    pub fn knows_control(&self, node: &Node) -> bool {
+        match &self.provider {
+            // It does not go through a network.
+            Provider::Local(_) => true,
+            Provider::Ssh(ssh) => ssh.knows_control(node),
+        }
+    }
+
     /// How nodes are kept apart.
     pub fn mode(&self) -> Mode {
         match &self.provider {

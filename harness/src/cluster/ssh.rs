@@ -97,6 +97,11 @@ impl Ssh {
         machines
     }
 
+    /// Whether it is known which connection of a node network faults must leave alone.
+    pub(super) fn knows_control(&self, node: &Node) -> bool {
+        self.given[node.name()].control.is_some()
+    }
+
     /// The nodes whose connection of control comes from a machine.
     pub(super) fn behind(&self, node: &Node) -> Vec<String> {
         let own = self.given[node.name()].control;
