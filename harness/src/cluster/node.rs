@@ -265,6 +265,14 @@ impl Node {
         self.link.sync_clock(PROMPT).await
     }
 
+    /// How far the node's clock is from this machine's by now; its times go on as they are.
+    ///
+    /// # Errors
+    /// A lost agent.
+    pub async fn compare_clock(&self) -> Result<ClockOffset, NodeError> {
+        self.link.compare_clock(PROMPT).await
+    }
+
     /// How far the node's clock is from this machine's.
     pub fn clock(&self) -> ClockOffset {
         self.link.clock()

@@ -14,7 +14,7 @@ mod upload;
 use std::collections::BTreeMap;
 
 use faults::Connection;
-use results::{Machine, NodeClock, NodeEnvironment};
+use results::{Machine, NodeEnvironment};
 use tokio::sync::broadcast;
 use vocab::ids::NodeName;
 
@@ -116,12 +116,8 @@ impl Ssh {
 
     pub(super) fn environment(&self, node: &Node) -> NodeEnvironment {
         let given = &self.given[node.name()];
-        let clock = node.clock();
         NodeEnvironment {
-            clock: Some(NodeClock {
-                offset_ns: clock.nanos(),
-                error_ns: u64::try_from(clock.error().as_nanos()).unwrap_or(u64::MAX),
-            }),
+            clock: Some(node.clock().into()),
             ..environment::node(
                 node,
                 given.machine.host.clone(),

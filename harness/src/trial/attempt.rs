@@ -1,6 +1,7 @@
 //! A trial as a whole: deployed, driven, cleared, stopped, and judged.
 
 use super::TrialError;
+use super::clocks::Clocks;
 use super::deploy::{self, Deployment};
 use super::drive::{Parties, drive};
 use super::fault::{Standing, clear_all};
@@ -81,7 +82,7 @@ async fn attempt(
     standing: &Standing,
     live: &mut dyn FnMut(Live<'_>),
 ) -> Result<Vec<String>, TrialError> {
-    trial.cluster.sync_clocks().await?;
+    let clocks = Clocks::set(trial.cluster).await?;
     let servers: Vec<Node> = trial.cluster.servers().cloned().collect();
     let events = trial.cluster.events();
     live(Live::Doing("starting servers"));
@@ -102,6 +103,7 @@ async fn attempt(
         Err(error) => Err(error),
     };
     clear_all(standing).await;
+    clocks.keep(trial.cluster, recorder.files().dir()).await?;
     if driven.is_ok() && trial.cell.target.target().is_traced() {
         waits::fetch(&deployment, recorder).await?;
     }
