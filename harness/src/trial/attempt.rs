@@ -62,7 +62,10 @@ pub async fn run(
     let clients = trial.cell.cluster.clients();
     if clients > 1 && matches!(trial.cell.cluster, ClusterSpec::Ssh(_)) {
         // Clocks of different machines are known to within a round trip, an operation may take less.
-        recorder.cannot_judge("the client nodes have clocks of their own; use one client node");
+        recorder.cannot_judge(
+            "the client machines have clocks of their own, so nobody knows which of two operations ended before the other \
+             began; use one client machine, or leave out `sample_keys`",
+        );
     }
     live(Live::Doing("checking the history"));
     recorder.judge().await?;
