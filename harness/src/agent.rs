@@ -33,6 +33,7 @@ use std::process::ExitCode;
 
 use nix::libc;
 
+pub(crate) use faulting::CONTROL_UNKNOWN;
 pub use home::{data_dir, logs_dir};
 pub use options::{DEFAULT_LEASE, Isolation, Named, Options, Privilege, Uplink};
 pub use program::program_hash;

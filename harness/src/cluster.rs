@@ -99,8 +99,8 @@ impl Cluster {
         Cluster::up_unless(spec, settings, progress, pending()).await
     }
 
-    /// The same, but gives up when `stop` resolves while machines are reached and brought this program. What comes after
-    /// that takes little time, and is not broken off half made.
+    /// The same, but gives up when `stop` resolves while machines are reached, brought this program and prepared. What is
+    /// half made by then is undone.
     ///
     /// # Errors
     /// As above, or when it was given up.
@@ -186,6 +186,15 @@ impl Cluster {
         match &self.provider {
             Provider::Local(_) => Vec::new(),
             Provider::Ssh(ssh) => ssh.behind(node),
+        }
+    }
+
+    /// Whether network faults on a node can leave the way of control alone.
+    pub fn knows_control(&self, node: &Node) -> bool {
+        match &self.provider {
+            // It does not go through a network.
+            Provider::Local(_) => true,
+            Provider::Ssh(ssh) => ssh.knows_control(node),
         }
     }
 

@@ -8,6 +8,7 @@ use targets::TargetSpec;
 use tokio::time::timeout;
 use vocab::ids::NodeName;
 
+use crate::agent::CONTROL_UNKNOWN;
 use crate::agent::wire::{Layer, Output, Place, Spawn};
 use crate::cluster::{Cluster, Mode, Node, NodeError};
 use crate::experiment::Cell;
@@ -74,7 +75,8 @@ impl Preflight {
         let behind = cluster.behind(server);
         for fault in &cell.faults {
             let may_be_hit = fault.on.sender().is_none_or(|node| node == server.name());
-            if fault.kind.is_of_the_network() && may_be_hit && !behind.is_empty() {
+            let on_the_way = fault.kind.is_of_the_network() && may_be_hit;
+            if on_the_way && !behind.is_empty() {
                 let server = server.name();
                 self.obstacles.insert(format!(
                     "fault {} ({}) on {server}: the connections of ssh to {} go through {server}, and would be hit: use a \
@@ -82,6 +84,13 @@ impl Preflight {
                     fault.name,
                     fault.kind,
                     behind.join(", ")
+                ));
+            }
+            if on_the_way && !cluster.knows_control(server) {
+                let server = server.name();
+                self.obstacles.insert(format!(
+                    "fault {} ({}) on {server}: {CONTROL_UNKNOWN}",
+                    fault.name, fault.kind
                 ));
             }
             let availability = available(&fault.kind, &facts, cluster.wiring());

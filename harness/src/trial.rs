@@ -9,10 +9,12 @@
 //! - `fault`: one fault's way through a trial: probed, injected, probed, cleared, probed;
 //! - `roles`: who is what by the members' own accounts;
 //! - `recorder`: the files of the trial, in the trial's time;
+//! - `clocks`: how far the clocks of other machines were from the controller's;
 //! - `waits`: for whom members have waited, and what their detectors found;
 //! - `judge`: whether the recorded operations are linearizable.
 
 mod attempt;
+mod clocks;
 mod deploy;
 mod drive;
 mod error;

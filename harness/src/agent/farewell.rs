@@ -30,7 +30,10 @@ impl Reason {
     pub(super) fn told(&self) -> Option<String> {
         match self {
             Reason::Goodbye(_) | Reason::ControllerGone => None,
-            Reason::LeaseOver(length) => Some(format!("it heard nothing for {length:?}")),
+            Reason::LeaseOver(length) => Some(format!(
+                "it heard nothing for {length:?}: the controller, or the way from it, stalled for longer than the lease; over \
+                 SSH a longer `lease` survives that"
+            )),
             Reason::Garbled(error) => {
                 Some(format!("it was sent what it does not understand: {error}"))
             }

@@ -22,6 +22,10 @@ use super::wire::{Event, FaultOrder, Place, RequestId, Response};
 use super::wiring;
 use bench::Bench;
 
+/// Why a machine can have no network faults.
+pub(crate) const CONTROL_UNKNOWN: &str = "sshd there does not tell the connection of the controller (`SSH_CONNECTION`), \
+     which would be hit: reach it by sshd's own port, not by a `ProxyCommand` that starts an sshd";
+
 /// The faults that were ordered, by name and victim.
 #[derive(Default)]
 pub(super) struct Faults(BTreeMap<Key, Standing>);
@@ -155,7 +159,7 @@ impl Agent {
                 .filter_map(|pid| ProcessId::of(pid).ok().flatten())
                 .chain(self.machine.as_ref().and_then(Machine::adopted))
                 .collect(),
-            flow: self.flow(order),
+            flow: self.flow(order)?,
             wiring: match self.home.options.isolation {
                 Isolation::None => Wiring::Shared,
                 Isolation::Machine { .. } => Wiring::Direct,
@@ -171,12 +175,15 @@ impl Agent {
     }
 
     /// The packets that a network fault is about: never those of the controller.
-    fn flow(&self, order: &FaultOrder) -> Flow {
+    fn flow(&self, order: &FaultOrder) -> Result<Flow, String> {
         let mut flow = order.flow.clone();
         if let Isolation::Machine { control, .. } = &self.home.options.isolation {
+            if control.is_none() && order.kind.is_of_the_network() {
+                return Err(CONTROL_UNKNOWN.to_owned());
+            }
             flow.control.extend(control);
         }
-        flow
+        Ok(flow)
     }
 
     /// What this node is and can do, found out once.

@@ -50,6 +50,15 @@ impl ClockOffset {
     }
 }
 
+impl From<ClockOffset> for results::NodeClock {
+    fn from(clock: ClockOffset) -> results::NodeClock {
+        results::NodeClock {
+            offset_ns: clock.nanos,
+            error_ns: u64::try_from(clock.error.as_nanos()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

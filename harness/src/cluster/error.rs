@@ -23,7 +23,8 @@ pub enum NodeError {
     },
     /// Its agent did not answer in time.
     #[error(
-        "node {node} did not answer within {within:?}: its machine, or the way there, stalls or is gone"
+        "node {node} did not answer within {within:?}: its machine, or the way there, stalls or is gone; look at its load, its \
+         console and `dmesg` there"
     )]
     Slow {
         /// The node.

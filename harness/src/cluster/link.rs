@@ -136,8 +136,15 @@ impl Link {
         })
     }
 
-    /// Finds out how far the agent's clock is from this one's.
+    /// Finds out how far the agent's clock is from this one's, and puts the agent's times in this one's from now on.
     pub(super) async fn sync_clock(&self, within: Duration) -> Result<(), NodeError> {
+        let found = self.compare_clock(within).await?;
+        *self.shared.clock() = found;
+        Ok(())
+    }
+
+    /// Finds out how far the agent's clock is from this one's.
+    pub(super) async fn compare_clock(&self, within: Duration) -> Result<ClockOffset, NodeError> {
         let mut best: Option<ClockOffset> = None;
         for _ in 0..CLOCK_QUESTIONS {
             let sent = clock::now();
@@ -147,11 +154,10 @@ impl Link {
                 best = Some(best.map_or(measured, |best| best.or(measured)));
             }
         }
-        *self.shared.clock() = best.unwrap_or_default();
-        Ok(())
+        Ok(best.unwrap_or_default())
     }
 
-    /// How far the agent's clock is from this one's.
+    /// By what the agent's times are put in this one's.
     pub(super) fn clock(&self) -> ClockOffset {
         *self.shared.clock()
     }

@@ -5,6 +5,7 @@ mod mode;
 mod share;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use tokio::sync::broadcast;
 use vocab::ids::NodeName;
@@ -55,12 +56,19 @@ pub enum Progress {
     },
     /// This program has been brought to a machine, whole.
     Brought(NodeName),
+    /// A device of a machine is about to be formatted, unless something speaks against it.
+    Formatting {
+        /// The machine.
+        node: NodeName,
+        /// The device.
+        device: PathBuf,
+    },
     /// A node is up.
     Up(NodeName),
 }
 
 impl Progress {
-    /// What of it is worth a line of its own: an upload takes minutes over a slow network.
+    /// What of it is worth a line of its own: an upload takes minutes over a slow network, and so does a large device.
     pub fn line(&self) -> Option<String> {
         match self {
             Progress::Bringing {
@@ -77,6 +85,10 @@ impl Progress {
                 mebibytes(*there)
             )),
             Progress::Brought(node) => Some(format!("depbench is on {node}")),
+            Progress::Formatting { node, device } => Some(format!(
+                "formatting {} on {node}: minutes, if it is large",
+                device.display()
+            )),
             Progress::Mode(_)
             | Progress::Failed { .. }
             | Progress::Upload { .. }

@@ -29,6 +29,10 @@ const PROMPT: Duration = Duration::from_secs(10);
 /// How long an agent may take to make a machine or to undo everything.
 const THOROUGH: Duration = Duration::from_secs(60);
 
+/// How long a device may take to be formatted: all of its inode tables and its journal are written, gigabytes on a large
+/// one.
+const FORMATTING: Duration = Duration::from_secs(15 * 60);
+
 /// A node of the cluster, through its agent. Clones stand for the same node.
 #[derive(Clone)]
 pub struct Node {
@@ -139,9 +143,18 @@ impl Node {
     }
 
     pub(super) async fn prepare(&self, prepare: Prepare) -> Result<Prepared, NodeError> {
-        match self.ask(Request::Prepare(prepare), THOROUGH).await? {
-            Response::Prepared(prepared) => Ok(prepared),
-            other => Err(self.off_topic(&other)),
+        let device = prepare.disk.formatted().map(Path::to_owned);
+        let within = device.as_ref().map_or(THOROUGH, |_| FORMATTING);
+        match (self.ask(Request::Prepare(prepare), within).await, device) {
+            (Ok(Response::Prepared(prepared)), _) => Ok(prepared),
+            (Ok(other), _) => Err(self.off_topic(&other)),
+            (Err(NodeError::Slow { .. }), Some(device)) => Err(self.refused(format!(
+                "formatting {} took longer than {} minutes, though its agent lives: the device is too large or stalls \
+                 (see `dmesg` there); format a partition of it instead",
+                device.display(),
+                within.as_secs() / 60
+            ))),
+            (Err(error), _) => Err(error),
         }
     }
 
@@ -250,6 +263,14 @@ impl Node {
     /// in this machine's.
     pub(super) async fn sync_clock(&self) -> Result<(), NodeError> {
         self.link.sync_clock(PROMPT).await
+    }
+
+    /// How far the node's clock is from this machine's by now; its times go on as they are.
+    ///
+    /// # Errors
+    /// A lost agent.
+    pub async fn compare_clock(&self) -> Result<ClockOffset, NodeError> {
+        self.link.compare_clock(PROMPT).await
     }
 
     /// How far the node's clock is from this machine's.

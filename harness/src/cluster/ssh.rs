@@ -3,6 +3,7 @@
 mod assembly;
 mod cargo;
 mod control;
+mod deadline;
 mod explain;
 mod heal;
 mod host;
@@ -13,7 +14,7 @@ mod upload;
 use std::collections::BTreeMap;
 
 use faults::Connection;
-use results::{Machine, NodeClock, NodeEnvironment};
+use results::{Machine, NodeEnvironment};
 use tokio::sync::broadcast;
 use vocab::ids::NodeName;
 
@@ -96,6 +97,11 @@ impl Ssh {
         machines
     }
 
+    /// Whether it is known which connection of a node network faults must leave alone.
+    pub(super) fn knows_control(&self, node: &Node) -> bool {
+        self.given[node.name()].control.is_some()
+    }
+
     /// The nodes whose connection of control comes from a machine.
     pub(super) fn behind(&self, node: &Node) -> Vec<String> {
         let own = self.given[node.name()].control;
@@ -110,12 +116,8 @@ impl Ssh {
 
     pub(super) fn environment(&self, node: &Node) -> NodeEnvironment {
         let given = &self.given[node.name()];
-        let clock = node.clock();
         NodeEnvironment {
-            clock: Some(NodeClock {
-                offset_ns: clock.nanos(),
-                error_ns: u64::try_from(clock.error().as_nanos()).unwrap_or(u64::MAX),
-            }),
+            clock: Some(node.clock().into()),
             ..environment::node(
                 node,
                 given.machine.host.clone(),

@@ -132,6 +132,9 @@ impl Progress {
                 let percent = done * 100 / total.max(&1);
                 self.doing(&format!("bringing depbench to {node}: {percent} %"));
             }
+            Step::Formatting { node, device } => {
+                self.doing(&format!("formatting {} on {node}", device.display()));
+            }
             Step::Up(node) => self.doing(&format!("node {node} is up")),
         }
     }

@@ -1,6 +1,7 @@
 //! A trial as a whole: deployed, driven, cleared, stopped, and judged.
 
 use super::TrialError;
+use super::clocks::Clocks;
 use super::deploy::{self, Deployment};
 use super::drive::{Parties, drive};
 use super::fault::{Standing, clear_all};
@@ -61,7 +62,10 @@ pub async fn run(
     let clients = trial.cell.cluster.clients();
     if clients > 1 && matches!(trial.cell.cluster, ClusterSpec::Ssh(_)) {
         // Clocks of different machines are known to within a round trip, an operation may take less.
-        recorder.cannot_judge("the client nodes have clocks of their own; use one client node");
+        recorder.cannot_judge(
+            "the client machines have clocks of their own, so nobody knows which of two operations ended before the other \
+             began; use one client machine, or leave out `sample_keys`",
+        );
     }
     live(Live::Doing("checking the history"));
     recorder.judge().await?;
@@ -81,7 +85,7 @@ async fn attempt(
     standing: &Standing,
     live: &mut dyn FnMut(Live<'_>),
 ) -> Result<Vec<String>, TrialError> {
-    trial.cluster.sync_clocks().await?;
+    let clocks = Clocks::set(trial.cluster).await?;
     let servers: Vec<Node> = trial.cluster.servers().cloned().collect();
     let events = trial.cluster.events();
     live(Live::Doing("starting servers"));
@@ -102,6 +106,7 @@ async fn attempt(
         Err(error) => Err(error),
     };
     clear_all(standing).await;
+    clocks.keep(trial.cluster, recorder.files().dir()).await?;
     if driven.is_ok() && trial.cell.target.target().is_traced() {
         waits::fetch(&deployment, recorder).await?;
     }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod clocks;
 mod hostile;
 mod hosts;
 mod keys;
@@ -11,6 +12,7 @@ mod named;
 mod reach;
 mod rights;
 mod roles;
+mod stalls;
 mod upload;
 mod verbs;
 mod ways;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use faults::{FaultType, Flow, LatencyWish};
 use results::ProbeMoment;
@@ -217,6 +217,19 @@ pub enum Disk {
     Own(Bytes),
     /// A device of the machine, formatted for it.
     Device(Format),
+}
+
+impl Disk {
+    /// The device on which a file system is made.
+    pub fn formatted(&self) -> Option<&Path> {
+        match self {
+            Disk::Device(Format {
+                device,
+                consent: Consent::Given,
+            }) => Some(device),
+            Disk::Device(_) | Disk::Own(_) | Disk::Shared => None,
+        }
+    }
 }
 
 /// What became of [`Prepare`].

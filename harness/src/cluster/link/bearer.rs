@@ -18,6 +18,10 @@ use crate::agent::Options;
 pub(super) type ToNode = Box<dyn AsyncWrite + Send + Unpin>;
 pub(super) type FromNode = Box<dyn AsyncRead + Send + Unpin>;
 
+/// What to do about an agent on another machine that is lost without having said why.
+const MACHINE_LOST: &str = "its machine, or the way there, is gone or stalled for longer than the lease: look at its console, \
+     and raise `lease` if it only stalls; the next trial waits for it as long as `rejoin_within` says";
+
 /// How an agent is started.
 #[derive(Debug, Clone)]
 pub(in crate::cluster) enum Launch {
@@ -48,6 +52,25 @@ pub(super) struct Keeper {
 }
 
 impl Launch {
+    /// What to do about an agent that does not get ready.
+    pub(super) fn when_late(&self) -> &'static str {
+        match self {
+            Launch::Here(_) => "this machine has too much else to do: run less beside it",
+            Launch::There { .. } => {
+                "its machine has too much else to do, or its disk or the way to root hangs: log in by hand, and look at its \
+                 load and at `dmesg`"
+            }
+        }
+    }
+
+    /// What to do about an agent that is lost without having said why.
+    pub(super) fn when_lost(&self) -> &'static str {
+        match self {
+            Launch::Here(_) => "this machine stalled for longer than the lease: run less beside it",
+            Launch::There { .. } => MACHINE_LOST,
+        }
+    }
+
     pub(super) async fn start(&self, options: &Options) -> Result<Bearer, String> {
         match self {
             Launch::Here(program) => here(Command::new(program).args(options.arguments()))
@@ -98,7 +121,11 @@ async fn there(
         child.stdout().take(),
         child.stderr().take(),
     );
-    let ended = async move { child.wait().await.map(|status| status.to_string()) };
+    let ended = async move {
+        let ended = child.wait().await.map(|status| status.to_string());
+        // ssh does not tell one from the other.
+        ended.map_err(|error| format!("{error}: it was killed, or {MACHINE_LOST}"))
+    };
     Ok(Bearer::of(ends, ended, None))
 }
 

@@ -79,7 +79,10 @@ pub(in crate::cluster) async fn start(
     let reason = match hello.map(|hello| hello.and_then(|hello: Hello| hello.check(program_hash))) {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!("its agent was not ready after {START:?}")),
+        Err(_) => Some(format!(
+            "its agent was not ready after {START:?}: {}",
+            launch.when_late()
+        )),
     };
     if let Some(reason) = reason {
         drop((stdin, stdout));
@@ -109,6 +112,7 @@ pub(in crate::cluster) async fn start(
         Arc::clone(&shared),
         last_words,
         lease,
+        launch.when_lost(),
         gone,
     ));
     Ok(Started {
@@ -149,6 +153,7 @@ async fn read(
     shared: Arc<Shared>,
     last_words: LastWords,
     lease: Duration,
+    remedy: &'static str,
     gone: watch::Sender<Ended>,
 ) {
     let silence = lease.max(Duration::from_secs(1));
@@ -158,9 +163,7 @@ async fn read(
             Ok(Ok(None)) => break None,
             Ok(Err(error)) => break Some(error.to_string()),
             Err(_) => {
-                break Some(format!(
-                    "it was silent for {silence:?}: its machine, or the way there, stalled for longer than the lease or is gone"
-                ));
+                break Some(format!("it was silent for {silence:?}: {remedy}"));
             }
         }
     };

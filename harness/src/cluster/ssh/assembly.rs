@@ -3,6 +3,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use vocab::ids::NodeName;
@@ -12,7 +13,7 @@ use super::host::Host;
 use super::launch::{address, node_name, purposes};
 use crate::causes::visible;
 use crate::cluster::Rebuilt;
-use crate::cluster::error::ClusterError;
+use crate::cluster::error::{ClusterError, NodeError};
 use crate::cluster::local::{Mode, Progress};
 use crate::cluster::node::{Node, Purpose};
 use crate::cluster::roster::Roster;
@@ -22,38 +23,58 @@ use crate::cluster::spec::SshNode;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Ssh {
-    /// Reaches all machines at once, until `stop` resolves; then starts all agents at once.
+    /// Reaches all machines at once, then starts all agents at once. When `stop` resolves, what is up or half made is undone.
     pub(in crate::cluster) async fn build(
         &mut self,
         progress: &mut impl FnMut(Progress),
         stop: impl Future<Output = ()>,
     ) -> Result<Roster, ClusterError> {
+        let mut stop = pin!(stop);
         progress(Progress::Mode(Mode::Machines));
-        let hosts = self.reach_all(progress, stop).await?;
+        let hosts = self.reach_all(progress, stop.as_mut()).await?;
         let addresses: Vec<IpAddr> = hosts.iter().filter_map(address).collect();
         let mut roster = Roster::default();
         let mut making = JoinSet::new();
+        let (give_up, given_up) = watch::channel(false);
         for host in hosts {
             for purpose in purposes(&host.node) {
-                making.spawn(self.agent(host.clone(), purpose, addresses.clone()));
-            }
-        }
-        let mut failed = None;
-        // All are waited for, so that none is left half made.
-        while let Some(made) = making.join_next().await {
-            match made.map_err(|error| broke_off(&error))? {
-                Ok((node, host, found)) => {
-                    self.note(&node, &host, found);
-                    progress(Progress::Up(node.name().clone()));
-                    roster.add(node);
+                if let Ok(disk) = self.disk(&host, purpose)
+                    && let Some(device) = disk.formatted()
+                {
+                    progress(Progress::Formatting {
+                        node: host.node.name.clone(),
+                        device: device.to_owned(),
+                    });
                 }
-                Err(error) => failed = failed.or(Some(error)),
+                let addresses = addresses.clone();
+                making.spawn(self.agent(host.clone(), purpose, addresses, given_up.clone()));
             }
         }
-        let Some(error) = failed else {
-            return Ok(roster);
+        let mut failed = Vec::new();
+        // All are waited for, so that none is left half made.
+        while !making.is_empty() {
+            tokio::select! {
+                biased;
+                () = &mut stop, if !*given_up.borrow() => {
+                    give_up.send_replace(true);
+                }
+                Some(made) = making.join_next() => match made.map_err(|error| broke_off(&error))? {
+                    Ok((node, host, found)) => {
+                        self.note(&node, &host, found);
+                        progress(Progress::Up(node.name().clone()));
+                        roster.add(node);
+                    }
+                    Err(ClusterError::Interrupted) => {}
+                    Err(error) => failed.push(error),
+                }
+            }
+        }
+        let error = match all_of(failed) {
+            Some(error) => error,
+            None if *given_up.borrow() => ClusterError::Interrupted,
+            None => return Ok(roster),
         };
-        // What is up goes down again; the first error is the one to tell.
+        // What is up goes down again; the errors before are those to tell.
         let _also = roster.dismiss().await;
         Err(error)
     }
@@ -82,7 +103,20 @@ impl Ssh {
                 reached = self.reach(&spec, unheard) => reached,
             };
             let tried = match reached {
-                Ok(host) => self.agent(host, purpose, peers.clone()).await,
+                Ok(host) => {
+                    let (give_up, given_up) = watch::channel(false);
+                    let mut making = pin!(self.agent(host, purpose, peers.clone(), given_up));
+                    tokio::select! {
+                        biased;
+                        () = &mut stop => {
+                            give_up.send_replace(true);
+                            // What is half made is undone first.
+                            let _given_up = making.await;
+                            return Ok(None);
+                        }
+                        tried = &mut making => tried,
+                    }
+                }
                 Err(error) => Err(error),
             };
             match tried {
@@ -96,7 +130,7 @@ impl Ssh {
                     return Ok(Some((node, rebuilt)));
                 }
                 Err(error) if Instant::now() > deadline => return Err(error),
-                Err(ClusterError::Start { .. }) => tokio::select! {
+                Err(error) if passes(&error) => tokio::select! {
                     () = &mut stop => return Ok(None),
                     () = sleep(LOOK_AGAIN) => {}
                 },
@@ -136,17 +170,9 @@ impl Ssh {
                 }
             }
         }
-        match failed.len() {
-            0 => Ok(hosts),
-            1 => Err(failed.remove(0)),
-            // All that is wrong, at once.
-            _ => Err(ClusterError::Impossible(
-                failed
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-            )),
+        match all_of(failed) {
+            Some(error) => Err(error),
+            None => Ok(hosts),
         }
     }
 
@@ -168,6 +194,68 @@ impl Ssh {
     }
 }
 
+/// All that is wrong, at once.
+fn all_of(mut failed: Vec<ClusterError>) -> Option<ClusterError> {
+    if failed.len() < 2 {
+        return failed.pop();
+    }
+    let mut said: Vec<String> = failed.iter().map(ToString::to_string).collect();
+    said.sort();
+    Some(ClusterError::Impossible(said.join("\n")))
+}
+
+/// Whether a machine may be back later all the same: its way there flaps, or it starts again.
+fn passes(error: &ClusterError) -> bool {
+    matches!(
+        error,
+        ClusterError::Start { .. }
+            | ClusterError::Node(NodeError::Lost { .. } | NodeError::Slow { .. })
+    )
+}
+
 fn broke_off(error: &tokio::task::JoinError) -> ClusterError {
     ClusterError::Impossible(format!("making a node broke off: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(node: &str) -> ClusterError {
+        ClusterError::Start {
+            node: node.parse().unwrap(),
+            reason: "no way".to_owned(),
+        }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        assert!(all_of(Vec::new()).is_none());
+        assert!(matches!(
+            all_of(vec![start("s1")]),
+            Some(ClusterError::Start { .. })
+        ));
+        let both = all_of(vec![start("s2"), start("s1")]).unwrap();
+        assert_eq!(
+            both.to_string(),
+            "cannot start node s1: no way\ncannot start node s2: no way"
+        );
+    }
+
+    #[test]
+    fn a_way_that_flaps_is_waited_for() {
+        let node: NodeName = "s1".parse().unwrap();
+        let reason = "it ended".to_owned();
+        let lost = NodeError::Lost {
+            node: node.clone(),
+            reason: reason.clone(),
+        };
+        let slow = NodeError::Slow {
+            node: node.clone(),
+            within: LOOK_AGAIN,
+        };
+        assert!(passes(&start("s1")) && passes(&lost.into()) && passes(&slow.into()));
+        let refused = NodeError::Refused { node, reason };
+        assert!(!passes(&refused.into()) && !passes(&ClusterError::Interrupted));
+    }
 }

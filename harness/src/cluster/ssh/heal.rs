@@ -6,7 +6,8 @@ use vocab::ids::NodeName;
 
 use super::cargo::Cargo;
 use super::control::ControlDir;
-use super::explain::{step, with_remedy};
+use super::deadline::{SETTLING, within};
+use super::explain::with_remedy;
 use super::host::Host;
 use crate::causes::visible;
 use crate::cluster::error::ClusterError;
@@ -64,10 +65,7 @@ async fn heal_one(
     if let Some(dir) = &host.login.state_dir {
         heal.arg("--state-dir").arg(dir.display().to_string());
     }
-    let output = heal
-        .output()
-        .await
-        .map_err(|error| step("undo what was left", &error))?;
+    let output = within(SETTLING, "undo what was left", heal.output()).await?;
     let said = [&output.stdout, &output.stderr].map(|part| String::from_utf8_lossy(part));
     let said = said.concat().trim().to_owned();
     match output.status.success() {

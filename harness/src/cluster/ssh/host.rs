@@ -77,10 +77,11 @@ impl Host {
 
     /// The words before the agent's arguments.
     pub(super) fn command(&self) -> Vec<String> {
+        // What goes wrong is told apart by its words, which are to be English.
         let before: &[&str] = match (self.survey.is_root, self.becoming()) {
             (true, _) | (false, Become::None) => &[],
-            (false, Become::Sudo) => &["sudo", "-n", "--"],
-            (false, Become::Doas) => &["doas", "-n"],
+            (false, Become::Sudo) => &["env", "LC_ALL=C", "sudo", "-n", "--"],
+            (false, Become::Doas) => &["env", "LC_ALL=C", "doas", "-n"],
         };
         let before = before.iter().map(|word| (*word).to_owned());
         before.chain([self.program.clone()]).collect()

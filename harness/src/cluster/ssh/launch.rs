@@ -3,6 +3,7 @@ use std::path::Path;
 
 use node::journal::Purpose as JournalPurpose;
 use results::Machine;
+use tokio::sync::watch;
 use vocab::ids::NodeName;
 
 use super::explain::with_remedy;
@@ -26,12 +27,13 @@ pub(super) struct Found {
 }
 
 impl Ssh {
-    /// Starts an agent and has it prepare its node.
+    /// Starts an agent and has it prepare its node; undoes that when it is given up.
     pub(super) fn agent(
         &self,
         host: Host,
         purpose: Purpose,
         addresses: Vec<IpAddr>,
+        mut given_up: watch::Receiver<bool>,
     ) -> impl Future<Output = Result<(Node, Host, Found), ClusterError>> + Send + 'static {
         let (run, lease) = (self.settings.run.clone(), self.spec.lease);
         let events = self.events.clone();
@@ -106,21 +108,26 @@ impl Ssh {
                 let machine = environment::machine(made.facts().await?);
                 Ok::<_, NodeError>(Found { machine, prepared })
             };
-            match prepared.await {
+            let prepared = tokio::select! {
+                biased;
+                Ok(_) = given_up.wait_for(|given_up| *given_up) => Err(ClusterError::Interrupted),
+                prepared = prepared => prepared.map_err(ClusterError::from),
+            };
+            match prepared {
                 Ok(found) => Ok((made, host, found)),
                 Err(error) => {
                     let mut alone = Roster::default();
                     alone.add(made);
                     // The first error is the one to tell.
                     let _also = alone.dismiss().await;
-                    Err(error.into())
+                    Err(error)
                 }
             }
         }
     }
 
     /// Where the data of a node is to lie.
-    fn disk(&self, host: &Host, purpose: Purpose) -> Result<Disk, String> {
+    pub(super) fn disk(&self, host: &Host, purpose: Purpose) -> Result<Disk, String> {
         if purpose != Purpose::Server {
             return Ok(Disk::Shared);
         }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use faults::Connection;
 use openssh::Session;
 
-use super::explain::step;
+use super::deadline::{SURVEY, within};
 
 /// Printed first, because login shells are talkative.
 const MARK: &str = "DEPBENCH-SURVEY";
@@ -14,6 +14,7 @@ const MARK: &str = "DEPBENCH-SURVEY";
 /// `$1` is the node's name; then come architectures, each with the identity of its program. Nothing is ever written into
 /// this text.
 const SCRIPT: &str = r#"
+LC_ALL=C; export LC_ALL
 say() { printf '%s=%s\n' "$1" "$2"; }
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/depbench
 echo DEPBENCH-SURVEY
@@ -59,13 +60,10 @@ pub(super) async fn survey(
     programs: impl Iterator<Item = [&str; 2]>,
     node: &str,
 ) -> Result<Survey, String> {
-    let output = session
-        .command("sh")
-        .args(["-c", SCRIPT, "sh", node])
-        .args(programs.flatten())
-        .output()
-        .await
-        .map_err(|error| step("look around", &error))?;
+    let mut command = session.command("sh");
+    command.args(["-c", SCRIPT, "sh", node]);
+    command.args(programs.flatten());
+    let output = within(SURVEY, "look around", command.output()).await?;
     let said = String::from_utf8_lossy(&output.stdout);
     parse(&said).map_err(|missing| {
         let complaint = String::from_utf8_lossy(&output.stderr);

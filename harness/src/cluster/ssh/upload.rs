@@ -5,10 +5,12 @@ use std::io::SeekFrom;
 
 use openssh::{Session, Stdio};
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 use vocab::ids::NodeName;
 
 use super::cargo::Build;
+use super::deadline::{SETTLING, STANDSTILL, hangs, within};
 use super::explain::{step, with_remedy};
 use super::survey::Survey;
 use crate::cluster::local::Progress;
@@ -16,13 +18,16 @@ use crate::cluster::local::Progress;
 /// From progress to progress, in bytes.
 const PIECE: usize = 1 << 20;
 
+const UPLOAD: &str = "upload this program";
+
 /// Appends standard input to `$2` in the directory `$1`, which is private to the account.
-const APPEND: &str = r#"umask 077 && mkdir -p "$1" && cat >> "$2""#;
+const APPEND: &str = r#"LC_ALL=C; export LC_ALL; umask 077 && mkdir -p "$1" && cat >> "$2""#;
 
 /// Makes the program `$2` out of the upload `$1`, once it says itself that it is the build `$3`. What is not whole is
 /// removed: nothing could be added to it. An upload whose connection broke off may hold it open where nobody has noticed
 /// that yet, and what is open for writing is not executed: a copy is.
 const FINISH: &str = r#"
+LC_ALL=C; export LC_ALL
 chmod 700 "$1" || exit 1
 said=$("$1" fingerprint)
 code=$?
@@ -68,7 +73,7 @@ pub(super) async fn upload(
             .stderr(Stdio::piped())
             .spawn()
             .await
-            .map_err(|error| step("upload this program", &error))?;
+            .map_err(|error| step(UPLOAD, &error))?;
         let mut stdin = copying.stdin().take().ok_or("no standard input")?;
         let mut piece = vec![0; PIECE];
         tell(Progress::Bringing {
@@ -78,8 +83,7 @@ pub(super) async fn upload(
         });
         loop {
             let read = file.read(&mut piece).await.map_err(read)?;
-            // A broken pipe is explained by what the other end says.
-            if read == 0 || stdin.write_all(&piece[..read]).await.is_err() {
+            if read == 0 || !put(&mut stdin, &piece[..read]).await? {
                 break;
             }
             sent += read as u64;
@@ -90,20 +94,14 @@ pub(super) async fn upload(
             });
         }
         drop(stdin);
-        let output = copying
-            .wait_with_output()
-            .await
-            .map_err(|error| step("upload this program", &error))?;
+        let output = within(SETTLING, UPLOAD, copying.wait_with_output()).await?;
         if !output.status.success() {
             return Err(failed(&survey.cache, &output.stderr));
         }
     }
-    let finished = session
-        .command("sh")
-        .args(["-c", FINISH, "sh", &part, &path, hash])
-        .output()
-        .await
-        .map_err(|error| step("start the uploaded program", &error))?;
+    let mut finish = session.command("sh");
+    finish.args(["-c", FINISH, "sh", &part, &path, hash]);
+    let finished = within(SETTLING, "start the uploaded program", finish.output()).await?;
     match finished.status.code() {
         Some(0) => {
             tell(Progress::Brought(node.clone()));
@@ -122,6 +120,23 @@ pub(super) async fn upload(
     }
 }
 
+/// Writes all of a piece, however long that takes, as long as some of it is taken now and then; whether the other end
+/// still takes any. Why it does not, it says itself.
+async fn put(stdin: &mut (impl AsyncWrite + Unpin), mut piece: &[u8]) -> Result<bool, String> {
+    while !piece.is_empty() {
+        let taken = timeout(STANDSTILL, stdin.write(piece)).await;
+        let taken = taken.map_err(|_| {
+            let symptom = format_args!("nothing was taken for {STANDSTILL:?}");
+            hangs(UPLOAD, symptom)
+        })?;
+        match taken {
+            Ok(taken) if taken > 0 => piece = &piece[taken..],
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
 fn failed(cache: &str, stderr: &[u8]) -> String {
     let said = said(stderr);
     with_remedy(&format!(
@@ -132,4 +147,30 @@ fn failed(cache: &str, stderr: &[u8]) -> String {
 
 fn said(stderr: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(stderr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::duplex;
+    use tokio::time::sleep;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_way_is_waited_for_and_one_that_stands_still_is_not() {
+        let (mut here, mut there) = duplex(10);
+        let slowly = async {
+            let mut taken = [0; 10];
+            for _ in 0..20 {
+                sleep(STANDSTILL - Duration::from_secs(1)).await;
+                there.read_exact(&mut taken).await.unwrap();
+            }
+        };
+        let (put_all, ()) = tokio::join!(put(&mut here, &[7; 200]), slowly);
+        assert_eq!(put_all, Ok(true));
+        let told = put(&mut here, &[7; 200]).await.unwrap_err();
+        assert!(told.contains("nothing was taken for 60s"), "{told}");
+        drop(there);
+        assert_eq!(put(&mut here, &[7; 200]).await, Ok(false));
+    }
 }

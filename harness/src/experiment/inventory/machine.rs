@@ -67,6 +67,11 @@ pub(super) fn known() -> impl Iterator<Item = &'static str> {
     fields.chain(ARGUMENTS).chain(others).chain(PASSWORDS)
 }
 
+/// All variables that become something of a node.
+pub(super) fn read() -> impl Iterator<Item = &'static str> {
+    known().chain([PROGRAM.when, PROGRAM.at, DISK.when, DISK.at])
+}
+
 /// A host with all its variables.
 pub(super) struct Machine<'a> {
     pub(super) key: &'a Key,

@@ -39,14 +39,26 @@ impl Validate for SshSpec {
                     "a node without a role, expected `server`, `client` or both",
                 );
             }
-            // `ssh` would take it for an option.
-            if node.destination().is_empty() || node.destination().starts_with('-') {
-                problems.add(at.key("host"), "expected a host name or an address");
+            if !is_host(node.destination()) {
+                problems.add_with_help(
+                    at.key("host"),
+                    "expected a host name or an address",
+                    "an account and a port go into `login: {user: …, port: …}`",
+                );
             }
             node.login.validate(&at.key("login"), problems);
             node.means(&at, problems);
         }
     }
+}
+
+/// Whether `ssh` takes it for a host: a word, neither an option nor a URL, in which another option may hide.
+fn is_host(word: &str) -> bool {
+    let (_, host) = word.rsplit_once('@').unwrap_or(("", word));
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || c == '/';
+    !host.is_empty()
+        && ![word, host].iter().any(|part| part.starts_with('-'))
+        && !word.contains(is_odd)
 }
 
 impl SshNode {
@@ -138,6 +150,11 @@ mod tests {
             ("data_address: -1", ""),
             ("name: b, host: -oProxyCommand=id", "host"),
             ("name: b, host: ''", "host"),
+            ("name: b, host: 'ssh://x@-oProxyCommand=id'", "host"),
+            ("name: b, host: 'ssh://10.0.0.1:2222'", "host"),
+            ("name: b, host: 'x@-oProxyCommand=id'", "host"),
+            ("name: b, host: 'x@'", "host"),
+            ("name: b, host: 'a b'", "host"),
             ("name: b, login: {user: -oProxyCommand=id}", "login.user"),
             ("name: b, login: {user: 'a b'}", "login.user"),
             ("name: b, login: {user: ''}", "login.user"),
@@ -173,6 +190,19 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn hosts_are_words_of_many_kinds() {
+        for host in [
+            "10.0.0.1",
+            "fe80::1%eth0",
+            "n1.example.org",
+            "bench@n1",
+            "my_alias",
+        ] {
+            assert!(is_host(host), "{host}");
         }
     }
 
