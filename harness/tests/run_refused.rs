@@ -200,8 +200,10 @@ faults:
     on: {role: follower}
 ",
     );
-    let mut command = Command::new("setpriv");
+    // Whoever gave up some priority cannot have it back.
+    let mut command = Command::new("nice");
     command.args([
+        "setpriv",
         &format!("--reuid={USER}"),
         &format!("--regid={USER}"),
         "--clear-groups",
