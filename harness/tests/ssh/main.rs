@@ -127,6 +127,11 @@ fn the_controller_is_killed_in_the_middle_of_a_fault() {
     let mut run = Run::start(&hosts, "killed", &long(1, "60s"));
     run.until_faulty(1);
     assert!(!hosts.left().is_empty());
+    let masters = hosts.masters();
+    for host in ["h1", "h2", "h3", "h4"] {
+        let of_it = |line: &String| line.contains(&format!(" {host} "));
+        assert!(masters.iter().any(of_it), "{host}: {masters:?}");
+    }
     // The script has become nsenter, and that depbench.
     run.controller.kill().unwrap();
     run.controller.wait().unwrap();
