@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod every_fault;
 mod hostile;
 mod hosts;
 mod keys;
