@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod every_fault;
+mod heal;
 mod hostile;
 mod hosts;
 mod keys;
@@ -171,9 +172,17 @@ impl Run {
     }
 
     fn begin(hosts: &Hosts, file: &Path) -> Run {
+        // Several may be at work at once.
+        let out = file.with_extension("out");
+        let arguments = [
+            "run",
+            file.to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+        ];
         Run {
-            controller: hosts.start(&["run", file.to_str().unwrap(), "--out", "out"]),
-            out: file.with_file_name("out"),
+            controller: hosts.start(&arguments),
+            out,
         }
     }
 
