@@ -8,6 +8,7 @@ mod heal;
 mod hostile;
 mod hosts;
 mod keys;
+mod lacking;
 mod lost;
 mod named;
 mod reach;

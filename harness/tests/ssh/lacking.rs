@@ -1,0 +1,41 @@
+//! Machines that lack something that an experiment needs: the programs of network faults.
+
+use super::reach::check;
+use crate::hosts::Hosts;
+
+fn slow(kind: &str) -> String {
+    format!(
+        "targets: [{{depfast-raft: {{}}}}]\nworkload: {{clients: 2, connections: 1}}\n\
+         phases: {{warmup: 0s, baseline: 1s, fault: 1s}}\n\
+         faults: [{{name: slow, type: {{{kind}}}, on: {{node: h1, allow_majority: true}}}}]\n"
+    )
+}
+
+#[test]
+fn a_program_of_network_faults_that_is_missing_on_one_machine_is_told() {
+    let Some(hosts) = Hosts::up(2) else { return };
+    for (programs, kind, package) in [
+        ("iptables nft", "net.partition: {}", "iptables"),
+        ("tc ip", "net.delay: {delay: 40ms}", "iproute2"),
+    ] {
+        let file = hosts.experiment("lacking", &slow(kind));
+        check(&hosts, &file, 0);
+        // What is mounted here is there for this host only.
+        let each = |does: &str| {
+            format!(
+                "for program in {programs}; do file=$(PATH=$PATH:/usr/sbin:/sbin command -v $program) && {does}; done"
+            )
+        };
+        hosts.on(1, &each("mount --bind /dev/null $(readlink -f $file)"));
+        let said = check(&hosts, &file, 4);
+        let told = "not possible: fault slow (net.";
+        let (program, _) = programs.split_once(' ').unwrap();
+        let remedy = format!("program `{program}` is not installed: install the package {package}");
+        for part in [told, " on h1: ", &remedy] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        hosts.on(1, &each("umount $(readlink -f $file)"));
+    }
+    hosts.assert_clean();
+    hosts.assert_no_masters();
+}
