@@ -173,6 +173,14 @@ impl Hosts {
         fs::write(self.dir().join(format!("h{host}/boot_id")), fresh).unwrap();
     }
 
+    /// Starts a host again with clocks since boot that are so many seconds ahead of this machine's.
+    pub(crate) fn boot_ahead(&self, host: usize, seconds: u64) {
+        self.link("crash", host);
+        let clock = self.dir().join(format!("h{host}/clock"));
+        fs::write(clock, seconds.to_string()).unwrap();
+        self.link("boot", host);
+    }
+
     /// Removes the empty control groups that a run of this name left on a host.
     pub(crate) fn remove_groups(&self, run: &str, host: usize) {
         let find = format!(
