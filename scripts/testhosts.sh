@@ -9,7 +9,8 @@
 #
 # All share this machine's kernel, processors and control groups; each has its own network, processes, host name, /root,
 # /tmp, /run, /etc, /usr/local and /var/lib/depbench. 10.78.0.11 is h1 on eth0, where ssh reaches it; over eth1 the hosts reach
-# each other as 10.79.0.11 and so on. A file DIR/h2/boot_id is what h2 tells its boot by.
+# each other as 10.79.0.11 and so on. A file DIR/h2/boot_id is what h2 tells its boot by;
+# DIR/h2/clock, by how many seconds its clocks since boot are ahead of this machine's. Both count from its next `boot`.
 set -euo pipefail
 PATH="$PATH:/usr/sbin:/sbin"
 verb=${1:?up, in, cut, join, crash, boot or down}
@@ -45,7 +46,9 @@ END
 
 boot() { # number
     local i=$1 home=$dir/h$1
-    nsenter --net="/run/netns/$tag-h$i" unshare --mount --propagation private --uts --ipc --pid --fork --kill-child \
+    local clock=()
+    [ ! -e "$home/clock" ] || clock=(--time --monotonic "$(cat "$home/clock")" --boottime "$(cat "$home/clock")")
+    nsenter --net="/run/netns/$tag-h$i" unshare --mount --propagation private --uts --ipc --pid "${clock[@]}" --fork --kill-child \
         sh -c '
             hostname "$1"
             mount -t proc proc /proc

@@ -135,7 +135,7 @@ impl Journal {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// A file of the journal.
-    #[error("cannot {action} {} in the undo journal", path.display())]
+    #[error("cannot {action} {} in the undo journal: {source}", path.display())]
     File {
         /// What was tried.
         action: &'static str,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -13,8 +14,22 @@ use tempfile::TempDir;
 /// Longer than anything here takes, also on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// The masters of a dead controller stay 20 s; and a busy machine takes longer.
+const MASTERS_LINGER: Duration = Duration::from_secs(20 + 40);
+
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/testhosts.sh");
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_depbench");
+
+/// Arguments: a run's name, a host, and its network.
+const TRACES: &str = r#"
+run=$1 host=$2 PATH="$PATH:/usr/sbin:/sbin"
+find /sys/fs/cgroup -maxdepth 2 -type d -name "*$run-2*-$host" 2>/dev/null
+losetup --list --noheadings --output NAME,BACK-FILE | grep -- "$run-2[^/]*-$host[-/]"
+nsenter --net="$3" tc qdisc show | grep -vE 'qdisc (noqueue|pfifo_fast|fq_codel) '
+nsenter --net="$3" ip -o link | grep -o 'db-[^:@ ]*'
+nsenter --net="$3" iptables-save | grep DEPBENCH
+true
+"#;
 
 /// Some hosts, removed with this value.
 pub(crate) struct Hosts {
@@ -158,6 +173,14 @@ impl Hosts {
         fs::write(self.dir().join(format!("h{host}/boot_id")), fresh).unwrap();
     }
 
+    /// Starts a host again with clocks since boot that are so many seconds ahead of this machine's.
+    pub(crate) fn boot_ahead(&self, host: usize, seconds: u64) {
+        self.link("crash", host);
+        let clock = self.dir().join(format!("h{host}/clock"));
+        fs::write(clock, seconds.to_string()).unwrap();
+        self.link("boot", host);
+    }
+
     /// Removes the empty control groups that a run of this name left on a host.
     pub(crate) fn remove_groups(&self, run: &str, host: usize) {
         let find = format!(
@@ -187,16 +210,60 @@ impl Hosts {
         left
     }
 
+    /// What a run has on a host besides files and processes: control groups and loop disks, which are this machine's, and
+    /// what is in the host's network, whosever that is.
+    pub(crate) fn traces(&self, run: &str, host: usize) -> Vec<String> {
+        let ran = Command::new("/bin/sh")
+            .args(["-c", TRACES, "sh", run, &format!("h{host}")])
+            .arg(self.network(host))
+            .output()
+            .unwrap();
+        let said = text(&ran);
+        assert!(ran.status.success(), "{said}");
+        said.lines().map(str::to_owned).collect()
+    }
+
+    /// The processes in a host's network but for sshd: their numbers here, and their command lines.
+    pub(crate) fn programs(&self, host: usize) -> Vec<(i32, String)> {
+        let identity = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+        let network = identity(&self.network(host)).unwrap();
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        pids.filter_map(|pid| {
+            let of_process = Path::new("/proc").join(pid.to_string());
+            let is_there = identity(&of_process.join("ns/net")).ok()? == network;
+            let line = fs::read(of_process.join("cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let is_own = line.starts_with("sshd: ") || line.starts_with("unshare ");
+            // One that is dead has none.
+            (is_there && !is_own && !line.is_empty()).then_some((pid, line))
+        })
+        .collect()
+    }
+
+    fn network(&self, host: usize) -> PathBuf {
+        let tag = fs::read_to_string(self.dir().join("tag")).unwrap();
+        let tag = tag.split_whitespace().next().unwrap();
+        format!("/run/netns/{tag}-h{host}").into()
+    }
+
     /// Waits until no host has anything left.
     pub(crate) fn assert_clean(&self) {
         wait_until("the hosts are clean", || self.left().is_empty());
     }
 
+    /// The ssh programs, masters above all, that have connections to the hosts.
+    pub(crate) fn masters(&self) -> Vec<String> {
+        let config = format!(" -F {}", self.temp.path().display());
+        let mut lines = processes();
+        lines.retain(|line| line.contains(&config));
+        lines
+    }
+
     /// Waits until no ssh connection to the hosts is left on the controller's side.
     pub(crate) fn assert_no_masters(&self) {
-        let config = format!(" -F {}", self.temp.path().display());
-        wait_until("no ssh process is left", || {
-            !processes().iter().any(|line| line.contains(&config))
+        wait_for(MASTERS_LINGER, "no ssh process is left", || {
+            self.masters().is_empty()
         });
     }
 
@@ -285,10 +352,14 @@ pub(crate) fn processes() -> Vec<String> {
 }
 
 /// Waits with patience.
-pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn wait_until(what: &str, holds: impl FnMut() -> bool) {
+    wait_for(PATIENCE, what, holds);
+}
+
+fn wait_for(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
     while !holds() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }

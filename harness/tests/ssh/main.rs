@@ -3,10 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod clock_records;
 mod clocks;
+mod every_fault;
+mod heal;
 mod hostile;
 mod hosts;
 mod keys;
+mod lacking;
 mod lost;
 mod named;
 mod reach;
@@ -129,6 +133,11 @@ fn the_controller_is_killed_in_the_middle_of_a_fault() {
     let mut run = Run::start(&hosts, "killed", &long(1, "60s"));
     run.until_faulty(1);
     assert!(!hosts.left().is_empty());
+    let masters = hosts.masters();
+    for host in ["h1", "h2", "h3", "h4"] {
+        let of_it = |line: &String| line.contains(&format!(" {host} "));
+        assert!(masters.iter().any(of_it), "{host}: {masters:?}");
+    }
     // The script has become nsenter, and that depbench.
     run.controller.kill().unwrap();
     run.controller.wait().unwrap();
@@ -167,9 +176,17 @@ impl Run {
     }
 
     fn begin(hosts: &Hosts, file: &Path) -> Run {
+        // Several may be at work at once.
+        let out = file.with_extension("out");
+        let arguments = [
+            "run",
+            file.to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+        ];
         Run {
-            controller: hosts.start(&["run", file.to_str().unwrap(), "--out", "out"]),
-            out: file.with_file_name("out"),
+            controller: hosts.start(&arguments),
+            out,
         }
     }
 

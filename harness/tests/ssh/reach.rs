@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use super::QUIET;
 use super::rights::ACCOUNT;
+use super::{QUIET, assert_carried_out, reasons};
 use crate::hosts::{Hosts, PROGRAM, text};
 
 #[test]
@@ -237,5 +238,66 @@ fn a_program_that_is_missing_on_one_machine_is_told() {
     assert!(said.contains("not possible: target etcd on h2: "), "{said}");
     assert!(said.contains("install the package etcd-server"), "{said}");
     assert!(!said.contains("target etcd on h1: "), "{said}");
+    hosts.assert_no_masters();
+}
+
+/// A fault that needs root.
+const LIMITED: &str = "targets: [{depfast-raft: {}}]
+workload: {clients: 2, connections: 1}
+phases: {warmup: 0s, baseline: 1s, fault: 1s}
+faults: [{name: slow, type: {cpu.quota: {share: 5%}}, on: {node: h1, allow_majority: true}}]
+";
+
+/// One that listens elsewhere and accepts another key.
+const OTHER_SSHD: &str = "cat /tmp/other.pub > /run/other_keys && : > /run/authorized_keys
+/usr/sbin/sshd -f /dev/null -h /run/hostkey -p 2222 -o UsePAM=no -o PidFile=none \
+    -o AuthorizedKeysFile=/run/other_keys -o StrictModes=no";
+
+#[test]
+fn the_file_says_how_to_log_in() {
+    let Some(hosts) = Hosts::up(2) else { return };
+    let key = hosts.dir().join("other");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status();
+    assert!(made.unwrap().success());
+    fs::copy(
+        hosts.dir().join("other.pub"),
+        hosts.dir().join("h1/tmp/other.pub"),
+    )
+    .unwrap();
+    hosts.on(1, OTHER_SSHD);
+    let known = hosts.dir().join("known_hosts");
+    let keys = fs::read_to_string(&known).unwrap();
+    let there = keys.replace("10.78.0.11 ", "[10.78.0.11]:2222 ");
+    fs::write(&known, keys + &there).unwrap();
+
+    let plain = fs::read_to_string(hosts.experiment("login", LIMITED)).unwrap();
+    let with = |login: &str| {
+        let fields = format!("roles: [server], login: {{{login}}}}}");
+        hosts.file(
+            "login.yaml",
+            &plain.replacen("roles: [server]}", &fields, 1),
+        )
+    };
+    let identity = format!("identity: {}", key.display());
+    for login in ["port: 2222", &identity] {
+        let said = check(&hosts, &with(login), 4);
+        assert!(said.contains("cannot start node h1: "), "{login}: {said}");
+        assert!(said.contains("identity"), "{login}: {said}");
+    }
+    // An account that is root already becomes nobody.
+    let file = with(&format!("port: 2222, {identity}, become: none"));
+    let ended = hosts.depbench(&["run", file.to_str().unwrap(), "--out", "out"]);
+    let said = text(&ended);
+    assert!(matches!(ended.status.code(), Some(0 | 2)), "{said}");
+    let reasons = reasons(&file.with_file_name("out"));
+    assert_eq!(reasons.len(), 1, "{said}");
+    assert_carried_out(reasons[0].as_ref());
+    assert!(said.contains("fault-effective h1: cgroup quota"), "{said}");
+    let healed = hosts.depbench(&["heal", file.to_str().unwrap()]);
+    assert!(healed.status.success(), "{}", text(&healed));
+    hosts.assert_clean();
     hosts.assert_no_masters();
 }

@@ -22,6 +22,10 @@ echo 'bench:x:2345:' >> /etc/group
 echo 'bench:*:20000:0:99999:7:::' >> /etc/shadow
 mkdir -p /run/bench && chown 2345:2345 /run/bench";
 
+/// The lists of packages are this machine's, and nothing here reaches where newer ones are: old ones will do.
+const LISTS_ARE_NEW: &str = "mkdir /run/periodic && touch /run/periodic/update-success-stamp &&
+mount --bind /run/periodic /var/lib/apt/periodic";
+
 /// What the inventory says to others, and is nobody's business in the results.
 const SECRET: &str = "hunter2-of-the-registry";
 
@@ -57,6 +61,9 @@ fn prepared_with_ansible() {
     };
     for host in [1, 2] {
         hosts.on(host, ACCOUNT);
+        if Path::new("/var/lib/apt/periodic").exists() {
+            hosts.on(host, LISTS_ARE_NEW);
+        }
     }
     let config = hosts.dir().join("ssh_config");
     let inventory = hosts.file(
