@@ -118,6 +118,10 @@ crash)
     ip -n "$tag" link set "v${1:?which}" down
     ip -n "$tag" link set "w$1" down
     kill -9 "$(cat "$dir/h$1/pid")"
+    for _ in $(seq 1 200); do
+        [ -n "$(ip netns pids "$tag-h$1")" ] || break
+        sleep 0.05
+    done
     ;;
 boot)
     read -r tag _ <"$dir/tag"

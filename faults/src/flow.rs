@@ -29,7 +29,8 @@ pub struct Flow {
     /// Hosts whose traffic with the node is left alone, such as clients.
     #[serde(default)]
     pub exempt: Vec<IpAddr>,
-    /// Connections that are left alone whatever else is said: the way that control travels on.
+    /// The way that control travels on, left alone whatever else is said: these connections, and all others from the same
+    /// host to the same port, so that a new one comes through to undo what the end of this one left.
     #[serde(default)]
     pub control: Vec<Connection>,
 }

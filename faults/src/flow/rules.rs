@@ -1,6 +1,6 @@
 //! A flow as rules of the packet filter and as filters of traffic control: in order, the first that fits decides.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use node::tool::iptables::Version;
 use node::tool::tc::{Filter, Match, Preference, Verdict};
@@ -23,8 +23,8 @@ enum Subject {
     Any,
     /// A host.
     Host(IpAddr),
-    /// A connection.
-    Connection(Connection),
+    /// A host's connections to where one of them goes: whoever comes to heal has a new one.
+    Control(Connection),
 }
 
 /// Whether packets leave the node or arrive there.
@@ -50,7 +50,7 @@ impl Flow {
         let rule = |fate| move |subject| Rule { subject, fate };
         let control = self.control.iter().filter(|c| of(&c.local.ip()));
         let spared = control
-            .map(|connection| Subject::Connection(*connection))
+            .map(|connection| Subject::Control(*connection))
             .chain(
                 self.exempt
                     .iter()
@@ -98,23 +98,18 @@ impl Rule {
             Way::Out => ("-d", "-s"),
             Way::In => ("-s", "-d"),
         };
-        let (to_port, from_port) = match way {
-            Way::Out => ("--dport", "--sport"),
-            Way::In => ("--sport", "--dport"),
-        };
-        let end = |host: &str, port: &str, at: SocketAddr| {
-            let values = [at.ip().to_string(), at.port().to_string()];
-            [(host.to_owned(), &values[0]), (port.to_owned(), &values[1])]
-                .map(|(flag, value)| [flag, value.clone()])
-                .concat()
+        let from_port = match way {
+            Way::Out => "--sport",
+            Way::In => "--dport",
         };
         match self.subject {
             Subject::Any => Vec::new(),
             Subject::Host(address) => vec![to.to_owned(), address.to_string()],
-            Subject::Connection(connection) => [
-                vec!["-p".to_owned(), "tcp".to_owned()],
-                end(to, to_port, connection.remote),
-                end(from, from_port, connection.local),
+            Subject::Control(Connection { local, remote }) => [
+                ["-p", "tcp", to].map(str::to_owned).to_vec(),
+                vec![remote.ip().to_string(), from.to_owned()],
+                vec![local.ip().to_string(), from_port.to_owned()],
+                vec![local.port().to_string()],
             ]
             .concat(),
         }
@@ -125,8 +120,8 @@ impl Rule {
             (Subject::Any, Version::V4) => Match::Version4,
             (Subject::Any, Version::V6) => Match::Version6,
             (Subject::Host(address), _) => Match::To(address),
-            (Subject::Connection(connection), _) => {
-                Match::Connection(connection.local, connection.remote)
+            (Subject::Control(Connection { local, remote }), _) => {
+                Match::Service(local, remote.ip())
             }
         }
     }
@@ -159,10 +154,7 @@ mod tests {
     #[test]
     fn what_is_spared_comes_before_what_is_hit() {
         let expected = [
-            (
-                "-p tcp -d 10.0.0.3 --dport 51000 -s 10.0.0.2 --sport 22",
-                Fate::Spared,
-            ),
+            ("-p tcp -d 10.0.0.3 -s 10.0.0.2 --sport 22", Fate::Spared),
             ("-d 10.0.0.9", Fate::Spared),
             ("-d 10.0.0.3", Fate::Hit),
         ];
@@ -171,10 +163,7 @@ mod tests {
         let v6 = [("-s fd00::3".to_owned(), Fate::Hit)];
         assert_eq!(words(Version::V6, Way::In), v6);
         let back = &words(Version::V4, Way::In)[0].0;
-        assert_eq!(
-            back,
-            "-p tcp -s 10.0.0.3 --sport 51000 -d 10.0.0.2 --dport 22"
-        );
+        assert_eq!(back, "-p tcp -s 10.0.0.3 -d 10.0.0.2 --dport 22");
     }
 
     #[test]

@@ -51,8 +51,8 @@ pub enum Match {
     Version6,
     /// Those to this host.
     To(IpAddr),
-    /// Those of this TCP connection, both addresses of one version.
-    Connection(SocketAddr, SocketAddr),
+    /// Those of TCP connections of this own address and port with this host, both addresses of one version.
+    Service(SocketAddr, IpAddr),
 }
 
 /// What becomes of a packet that a filter takes.
@@ -83,7 +83,7 @@ impl Match {
             Match::Version4 => false,
             Match::Version6 => true,
             Match::To(address) => address.is_ipv6(),
-            Match::Connection(local, _) => local.is_ipv6(),
+            Match::Service(local, _) => local.is_ipv6(),
         }
     }
 
@@ -101,12 +101,11 @@ impl Match {
                 ["match", "u32", "0", "0"].map(str::to_owned).to_vec()
             }
             Match::To(address) => part("dst", &host(address)),
-            Match::Connection(local, remote) => [
+            Match::Service(local, remote) => [
                 part("protocol", "6 0xff"),
                 part("src", &host(local.ip())),
-                part("dst", &host(remote.ip())),
+                part("dst", &host(remote)),
                 part("sport", &format!("{} 0xffff", local.port())),
-                part("dport", &format!("{} 0xffff", remote.port())),
             ]
             .concat(),
         }
@@ -176,15 +175,12 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_spared_by_its_four_numbers() {
-        let connection = Match::Connection(
-            "10.0.0.2:22".parse().unwrap(),
-            "10.0.0.9:51000".parse().unwrap(),
-        );
+    fn a_service_is_spared_for_a_host() {
+        let service = Match::Service("10.0.0.2:22".parse().unwrap(), "10.0.0.9".parse().unwrap());
         assert_eq!(
-            written(Attach::Qdisc(Handle::ours(16)), connection, Verdict::Pass),
+            written(Attach::Qdisc(Handle::ours(16)), service, Verdict::Pass),
             "tc filter add dev eth0 parent db10: protocol ip pref 56066 u32 match ip protocol 6 0xff \
-             match ip src 10.0.0.2/32 match ip dst 10.0.0.9/32 match ip sport 22 0xffff match ip dport 51000 0xffff \
+             match ip src 10.0.0.2/32 match ip dst 10.0.0.9/32 match ip sport 22 0xffff \
              flowid db10:0"
         );
     }
