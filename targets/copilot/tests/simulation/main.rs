@@ -35,11 +35,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use depfast::sim::Sim;
-use depfast_copilot::{Durability, Mutation};
+use depfast_copilot::{Durability, Mutation, Timing};
 use history::{Budget, Input, Operation, Output, Verdict, check};
 
 use client::{Client, History};
-use cluster::{Cluster, Memory};
+use cluster::{Cluster, Memory, Nature};
 use entries::Seen;
 use faults::{Faults, Happened, heal};
 use invariants::Invariants;
@@ -63,6 +63,8 @@ struct Summary {
     decided: usize,
     noops: usize,
     acknowledged: usize,
+    /// Of those, the writes that a replica acknowledged which knew that a first pilot was replaced.
+    succeeded: usize,
     views: usize,
     compactions: u64,
     seen: Seen,
@@ -70,9 +72,8 @@ struct Summary {
     operations: Vec<Operation>,
 }
 
-/// One life of a group under faults, and its healing.
-fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
-    let sim = Sim::new(seed);
+/// What the group of a seed is like.
+fn nature(seed: u64) -> Nature {
     let size = match seed % 8 {
         3 | 6 => 5,
         7 => 7,
@@ -88,14 +89,39 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
     } else {
         Memory::Long
     };
-    let cluster = Cluster::start_erring(&sim, size, durability, memory, mutation);
+    let timing = if (seed / 16).is_multiple_of(2) {
+        Timing::default()
+    } else {
+        // Pilots are replaced while faults go on and clients ask.
+        Timing {
+            heartbeat: Duration::from_millis(50),
+            suspicion: Duration::from_millis(250),
+            ..Timing::default()
+        }
+    };
+    Nature {
+        timing,
+        ..Nature::new(size, durability, memory)
+    }
+}
+
+/// One life of a group under faults, and its healing.
+fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
+    let sim = Sim::new(seed);
+    let nature = Nature {
+        mutation,
+        ..nature(seed)
+    };
+    let cluster = Cluster::start(&sim, nature);
     let history = History::default();
+    let succeeded = Rc::<Cell<usize>>::default();
     let client = |number| Client {
         number,
         cluster: cluster.clone(),
         env: sim.env(),
         rng: sim.rng(),
         history: History::clone(&history),
+        succeeded: Rc::clone(&succeeded),
         keys: KEYS,
     };
     let mut invariants = Invariants::default();
@@ -162,6 +188,7 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
         seen: invariants.seen(),
         happened: happened.get(),
         acknowledged: operations.iter().filter(acknowledged).count(),
+        succeeded: succeeded.get(),
         operations,
     })
 }
@@ -182,6 +209,7 @@ struct Total {
     seeds: u64,
     operations: usize,
     acknowledged: usize,
+    succeeded: usize,
     entries: usize,
     noops: usize,
     views: usize,
@@ -201,6 +229,7 @@ impl Total {
             Ok(summary) => {
                 self.operations += summary.operations.len();
                 self.acknowledged += summary.acknowledged;
+                self.succeeded += summary.succeeded;
                 self.entries += summary.decided;
                 self.noops += summary.noops;
                 self.views += summary.views;
@@ -261,6 +290,7 @@ fn faults_break_no_promise() {
             total.eliminated,
         ];
         assert!(rare.iter().all(|count| *count > 100), "{total:?}");
+        assert!(total.succeeded > 10_000, "{total:?}");
     }
 }
 
