@@ -23,11 +23,12 @@ mod mutations;
 mod pairs;
 mod scenarios;
 mod scene;
+mod sessions;
 mod starved;
 mod storage;
 mod uneven;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Mutex;
@@ -43,6 +44,7 @@ use cluster::{Cluster, Memory, Nature};
 use entries::Seen;
 use faults::{Faults, Happened, heal};
 use invariants::Invariants;
+use sessions::{Counted, Desk, Lane, read_counter};
 
 /// Lives are short and allocate all the time.
 #[global_allocator]
@@ -52,6 +54,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CI_SEEDS: u64 = 2000;
 const KEYS: u64 = 3;
 const CLIENTS: u32 = 4;
+const SESSIONS: u64 = 2;
 const FAULTY: Duration = Duration::from_millis(1500);
 const SLICE: Duration = Duration::from_millis(25);
 const HEALING: Duration = Duration::from_secs(30);
@@ -68,6 +71,7 @@ struct Summary {
     views: usize,
     compactions: u64,
     seen: Seen,
+    counted: Counted,
     happened: Happened,
     operations: Vec<Operation>,
 }
@@ -129,7 +133,27 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
 
     // The node that these run on goes away when it is time to heal.
     let world = depfast::NodeId(1000);
-    let clients = (1..=CLIENTS).map(&client).collect::<Vec<_>>();
+    // Half of the clients of half of the groups have sessions, and two connections each.
+    let sessions = if (seed / 32).is_multiple_of(2) {
+        0
+    } else {
+        SESSIONS
+    };
+    let desks: Vec<_> = (1..=sessions)
+        .map(|session| Rc::new(RefCell::new(Desk::new(session))))
+        .collect();
+    let lane = |desk: &Rc<RefCell<Desk>>| Lane {
+        cluster: cluster.clone(),
+        env: sim.env(),
+        rng: sim.rng(),
+        desk: Rc::clone(desk),
+    };
+    let lanes: Vec<_> = desks
+        .iter()
+        .flat_map(|desk| [lane(desk), lane(desk)])
+        .collect();
+    let plain = CLIENTS - u32::try_from(sessions).unwrap();
+    let clients = (1..=plain).map(&client).collect::<Vec<_>>();
     let happened = Rc::<Cell<Happened>>::default();
     let faults = Faults {
         happened: Rc::clone(&happened),
@@ -140,6 +164,9 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
     sim.start(world, |env| async move {
         for client in clients {
             env.spawn(client.run());
+        }
+        for lane in lanes {
+            env.spawn(lane.run());
         }
         env.spawn(faults.run());
         std::future::pending::<()>().await;
@@ -159,6 +186,11 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
     }
     invariants.check(&cluster)?;
     sim.env().spawn(client(0).read_all());
+    let counter = Rc::<Cell<Option<i64>>>::default();
+    let (cluster_read, env, read) = (cluster.clone(), sim.env(), Rc::clone(&counter));
+    sim.env().spawn(async move {
+        read.set(Some(read_counter(cluster_read, env).await));
+    });
     sim.run_for(Duration::from_secs(3));
     invariants.check(&cluster)?;
 
@@ -173,6 +205,8 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
     if let Verdict::Violated(violation) = check(&operations, Budget::default()) {
         return Err(format!("not linearizable: {violation:?}"));
     }
+    let counter = counter.get().ok_or("the counter could not be read")?;
+    let counted = sessions::check(&desks, counter)?;
     let acknowledged = |operation: &&Operation| {
         matches!(
             (operation.input, operation.output),
@@ -186,6 +220,7 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
         views: invariants.views(),
         compactions: invariants.compactions(),
         seen: invariants.seen(),
+        counted,
         happened: happened.get(),
         acknowledged: operations.iter().filter(acknowledged).count(),
         succeeded: succeeded.get(),
@@ -216,6 +251,8 @@ struct Total {
     compactions: u64,
     fast_decisions: u64,
     eliminated: u64,
+    increments: u64,
+    copies: u64,
     crashes: u64,
     partitions: u64,
     slow_replicas: u64,
@@ -236,6 +273,8 @@ impl Total {
                 self.compactions += summary.compactions;
                 self.fast_decisions += summary.seen.fast_decisions;
                 self.eliminated += summary.seen.eliminated;
+                self.increments += summary.counted.increments;
+                self.copies += summary.counted.copies;
                 self.crashes += summary.happened.crashes;
                 self.partitions += summary.happened.partitions;
                 self.slow_replicas += summary.happened.slow_replicas;
@@ -290,7 +329,8 @@ fn faults_break_no_promise() {
             total.eliminated,
         ];
         assert!(rare.iter().all(|count| *count > 100), "{total:?}");
-        assert!(total.succeeded > 10_000, "{total:?}");
+        let common = [total.succeeded as u64, total.increments, total.copies];
+        assert!(common.iter().all(|count| *count > 10_000), "{total:?}");
     }
 }
 
