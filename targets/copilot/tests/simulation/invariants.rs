@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use depfast_copilot::ReplicaId;
-use depfast_copilot::core::{Acceptor, Both, Choice, Index, Role, View};
+use depfast_copilot::core::{Acceptor, Both, Index, Role, View};
 
 use crate::cluster::Cluster;
 use crate::entries::{Entries, Seen};
+use crate::order::{Decisions, Order};
 
 /// What has been seen so far.
 #[derive(Default)]
 pub(crate) struct Invariants {
-    decisions: Both<BTreeMap<Index, Choice>>,
+    decisions: Decisions,
+    /// Up to where somebody has executed each log.
+    executed: Both<Index>,
     /// How many commands were executed, and which in which order.
     digests: BTreeMap<u64, u64>,
     views: BTreeMap<(Role, ReplicaId), (u64, ReplicaId)>,
@@ -34,6 +37,9 @@ impl Invariants {
                 self.check_agreement(id, core)?;
                 self.check_views(id, core)?;
                 self.check_kept(id, life, core)?;
+                for role in Role::BOTH {
+                    self.executed[role] = self.executed[role].max(core.log(role).executed());
+                }
                 let known = self.digests.entry(machine.applied);
                 let known = *known.or_insert(machine.digest);
                 if known == machine.digest {
@@ -131,6 +137,16 @@ impl Invariants {
             }
         }
         Ok(())
+    }
+
+    /// I5: all that was executed is in the order of the decisions. Returns how many states of replicas were compared.
+    pub(crate) fn check_order(&self) -> Result<u64, String> {
+        Order::of(&self.decisions, &self.executed)?.check(&self.digests, &self.executed)
+    }
+
+    /// How many states of replicas there were to compare.
+    pub(crate) fn states(&self) -> u64 {
+        self.digests.len() as u64
     }
 
     /// How often the rarer invariants had something to say.

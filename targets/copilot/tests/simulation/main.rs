@@ -20,6 +20,7 @@ mod jumps;
 mod lost;
 mod moments;
 mod mutations;
+mod order;
 mod pairs;
 mod scenarios;
 mod scene;
@@ -69,6 +70,9 @@ struct Summary {
     /// Of those, the writes that a replica acknowledged which knew that a first pilot was replaced.
     succeeded: usize,
     views: usize,
+    /// States of replicas, and how many of them were compared with the order that follows from the decisions.
+    states: u64,
+    ordered: u64,
     compactions: u64,
     seen: Seen,
     counted: Counted,
@@ -194,6 +198,8 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
     sim.run_for(Duration::from_secs(3));
     invariants.check(&cluster)?;
 
+    let ordered = invariants.check_order()?;
+
     let operations: Vec<_> = history.borrow().values().copied().collect();
     let own = |operation: &&Operation| operation.client == 0;
     let reads = operations.iter().filter(own).count();
@@ -218,6 +224,8 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
         decided: invariants.decided(),
         noops: invariants.noops(),
         views: invariants.views(),
+        states: invariants.states(),
+        ordered,
         compactions: invariants.compactions(),
         seen: invariants.seen(),
         counted,
@@ -248,6 +256,8 @@ struct Total {
     entries: usize,
     noops: usize,
     views: usize,
+    states: u64,
+    ordered: u64,
     compactions: u64,
     fast_decisions: u64,
     eliminated: u64,
@@ -270,6 +280,8 @@ impl Total {
                 self.entries += summary.decided;
                 self.noops += summary.noops;
                 self.views += summary.views;
+                self.states += summary.states;
+                self.ordered += summary.ordered;
                 self.compactions += summary.compactions;
                 self.fast_decisions += summary.seen.fast_decisions;
                 self.eliminated += summary.seen.eliminated;

@@ -183,6 +183,7 @@ impl Scene {
     pub(crate) fn check(&self) -> Invariants {
         let mut invariants = Invariants::default();
         invariants.check(&self.cluster).unwrap();
+        invariants.check_order().unwrap();
         invariants
     }
 
