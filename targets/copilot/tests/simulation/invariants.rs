@@ -7,6 +7,7 @@ use depfast_copilot::core::{Acceptor, Both, Index, Role, View};
 
 use crate::cluster::Cluster;
 use crate::entries::{Entries, Seen};
+use crate::kept::Kept;
 use crate::order::{Decisions, Order};
 
 /// What has been seen so far.
@@ -19,7 +20,7 @@ pub(crate) struct Invariants {
     digests: BTreeMap<u64, u64>,
     views: BTreeMap<(Role, ReplicaId), (u64, ReplicaId)>,
     pilots: BTreeMap<(Role, u64, ReplicaId), View>,
-    committed: BTreeMap<(Role, ReplicaId), (u64, Index)>,
+    kept: Kept,
     compactions: BTreeMap<(ReplicaId, u64), u64>,
     entries: Entries,
 }
@@ -36,7 +37,7 @@ impl Invariants {
             copilot.inspect(|core, machine| {
                 self.check_agreement(id, core)?;
                 self.check_views(id, core)?;
-                self.check_kept(id, life, core)?;
+                self.kept.check(id, core)?;
                 for role in Role::BOTH {
                     self.executed[role] = self.executed[role].max(core.log(role).executed());
                 }
@@ -96,18 +97,6 @@ impl Invariants {
                     "{known} and {} are the same view",
                     standing.current
                 ));
-            }
-        }
-        Ok(())
-    }
-
-    /// I8 for decisions: they are not forgotten but by a crash, after which whoever accepted them remembers.
-    fn check_kept(&mut self, id: ReplicaId, life: u64, core: &Acceptor) -> Result<(), String> {
-        for role in Role::BOTH {
-            let committed = core.log(role).committed();
-            let before = self.committed.insert((role, id), (life, committed));
-            if before.is_some_and(|(known, before)| known == life && before > committed) {
-                return Err(format!("{id} forgot decisions after {committed}"));
             }
         }
         Ok(())

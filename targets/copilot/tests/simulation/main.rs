@@ -17,6 +17,7 @@ mod entries;
 mod faults;
 mod invariants;
 mod jumps;
+mod kept;
 mod lost;
 mod moments;
 mod mutations;
@@ -208,8 +209,12 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
             "only {reads} of {KEYS} keys could be read after healing"
         ));
     }
-    if let Verdict::Violated(violation) = check(&operations, Budget::default()) {
-        return Err(format!("not linearizable: {violation:?}"));
+    match check(&operations, Budget::default()) {
+        Verdict::Ok => {}
+        Verdict::Violated(violation) => return Err(format!("not linearizable: {violation:?}")),
+        Verdict::Unknown { keys } => {
+            return Err(format!("whether {keys:?} are linearizable is not known"));
+        }
     }
     let counter = counter.get().ok_or("the counter could not be read")?;
     let counted = sessions::check(&desks, counter)?;
