@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use depfast_copilot::ReplicaId;
-use depfast_copilot::core::{Acceptor, Ballot, Entry, Index, Role};
+use depfast_copilot::core::{Acceptor, Ballot, Entry, Index, Role, Vote};
 
 /// What has been seen of each replica.
 #[derive(Default)]
@@ -28,7 +28,7 @@ struct Words {
 impl Words {
     fn of(entry: &Entry) -> Self {
         let accepted = entry.accepted.as_ref().map(|(ballot, _)| *ballot);
-        let voted = entry.vote.as_ref().map(|vote| vote.ballot());
+        let voted = entry.vote.as_ref().map(Vote::ballot);
         Self {
             ballots: [
                 ("promise", entry.promised),

@@ -29,8 +29,9 @@ mod sessions;
 mod starved;
 mod storage;
 mod uneven;
+mod waits;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Mutex;
@@ -46,7 +47,8 @@ use cluster::{Cluster, Memory, Nature};
 use entries::Seen;
 use faults::{Faults, Happened, heal};
 use invariants::Invariants;
-use sessions::{Counted, Desk, Lane, read_counter};
+use sessions::{Counted, read_counter};
+use waits::Waits;
 
 /// Lives are short and allocate all the time.
 #[global_allocator]
@@ -59,7 +61,9 @@ const CLIENTS: u32 = 4;
 const SESSIONS: u64 = 2;
 const FAULTY: Duration = Duration::from_millis(1500);
 const SLICE: Duration = Duration::from_millis(25);
-const HEALING: Duration = Duration::from_secs(30);
+/// After the faults, everything that was asked is executed everywhere within this time.
+const HEALING: Duration = Duration::from_secs(5);
+const CALM: Duration = Duration::from_secs(3);
 
 /// What a run was, to compare runs and to see that something happened.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -78,6 +82,7 @@ struct Summary {
     seen: Seen,
     counted: Counted,
     happened: Happened,
+    healing: Duration,
     operations: Vec<Operation>,
 }
 
@@ -144,19 +149,8 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
     } else {
         SESSIONS
     };
-    let desks: Vec<_> = (1..=sessions)
-        .map(|session| Rc::new(RefCell::new(Desk::new(session))))
-        .collect();
-    let lane = |desk: &Rc<RefCell<Desk>>| Lane {
-        cluster: cluster.clone(),
-        env: sim.env(),
-        rng: sim.rng(),
-        desk: Rc::clone(desk),
-    };
-    let lanes: Vec<_> = desks
-        .iter()
-        .flat_map(|desk| [lane(desk), lane(desk)])
-        .collect();
+    let desks = sessions::desks(sessions);
+    let lanes = sessions::lanes(&desks, &cluster);
     let plain = CLIENTS - u32::try_from(sessions).unwrap();
     let clients = (1..=plain).map(&client).collect::<Vec<_>>();
     let happened = Rc::<Cell<Happened>>::default();
@@ -185,10 +179,12 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
     // A restart may still be due.
     sim.run_for(Duration::from_secs(1));
     heal(&cluster);
+    let healing = sim.now();
     if !sim.run_until(HEALING, || cluster.is_healed()) {
         let state = cluster.describe();
         return Err(format!("the healed group does not agree:\n{state}"));
     }
+    let healing = sim.now() - healing;
     invariants.check(&cluster)?;
     sim.env().spawn(client(0).read_all());
     let counter = Rc::<Cell<Option<i64>>>::default();
@@ -196,7 +192,12 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
     sim.env().spawn(async move {
         read.set(Some(read_counter(cluster_read, env).await));
     });
-    sim.run_for(Duration::from_secs(3));
+    let mut waits = Waits::default();
+    let end = sim.now() + CALM;
+    while sim.now() < end {
+        sim.run_for(SLICE);
+        waits.check(&cluster)?;
+    }
     invariants.check(&cluster)?;
 
     let ordered = invariants.check_order()?;
@@ -237,6 +238,7 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
         happened: happened.get(),
         acknowledged: operations.iter().filter(acknowledged).count(),
         succeeded: succeeded.get(),
+        healing,
         operations,
     })
 }
@@ -271,6 +273,8 @@ struct Total {
     crashes: u64,
     partitions: u64,
     slow_replicas: u64,
+    /// The longest one.
+    healing: Duration,
     violations: Vec<u64>,
 }
 
@@ -292,6 +296,7 @@ impl Total {
                 self.eliminated += summary.seen.eliminated;
                 self.increments += summary.counted.increments;
                 self.copies += summary.counted.copies;
+                self.healing = self.healing.max(summary.healing);
                 self.crashes += summary.happened.crashes;
                 self.partitions += summary.happened.partitions;
                 self.slow_replicas += summary.happened.slow_replicas;

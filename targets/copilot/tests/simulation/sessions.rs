@@ -20,6 +20,8 @@ const UNDER_WAY: usize = 3;
 /// Requests on one connection.
 const AT_ONE: usize = 20;
 
+pub(crate) type Desks = Vec<Rc<RefCell<Desk>>>;
+
 /// The commands of a session.
 pub(crate) struct Desk {
     session: u64,
@@ -40,10 +42,10 @@ struct Increment {
 
 /// One of a session's connections at a time.
 pub(crate) struct Lane {
-    pub(crate) cluster: Cluster,
-    pub(crate) env: Env,
-    pub(crate) rng: Rng,
-    pub(crate) desk: Rc<RefCell<Desk>>,
+    cluster: Cluster,
+    env: Env,
+    rng: Rng,
+    desk: Rc<RefCell<Desk>>,
 }
 
 /// What sessions saw in a life.
@@ -55,16 +57,34 @@ pub(crate) struct Counted {
     pub(crate) copies: u64,
 }
 
-impl Desk {
-    pub(crate) const fn new(session: u64) -> Self {
-        Self {
-            session,
-            below: 1,
-            increments: BTreeMap::new(),
-            complaints: Vec::new(),
-        }
-    }
+/// Sessions that have asked nothing yet.
+pub(crate) fn desks(count: u64) -> Desks {
+    let desk = |session| Desk {
+        session,
+        below: 1,
+        increments: BTreeMap::new(),
+        complaints: Vec::new(),
+    };
+    let desks = (1..=count).map(desk);
+    desks.map(|desk| Rc::new(RefCell::new(desk))).collect()
+}
 
+/// Two connections for each session.
+pub(crate) fn lanes(desks: &Desks, cluster: &Cluster) -> Vec<Lane> {
+    let lane = |desk| Lane {
+        cluster: cluster.clone(),
+        env: cluster.sim.env(),
+        rng: cluster.sim.rng(),
+        desk: Rc::clone(desk),
+    };
+    desks
+        .iter()
+        .flat_map(|desk| [desk, desk])
+        .map(lane)
+        .collect()
+}
+
+impl Desk {
     /// The next command for a connection that has got to `cursor`, and what is acknowledged with it; something new where there
     /// is none.
     fn next(&mut self, cursor: &mut u64, rng: &mut Rng, now: Instant) -> Option<(u64, u64)> {
@@ -228,7 +248,7 @@ fn parse(whole: &[u8]) -> Reply<'_> {
 
 /// I7: each increment took effect once, or at most once if nobody answered it, and every answer to it is the same; what was
 /// answered before something else was asked comes before it.
-pub(crate) fn check(desks: &[Rc<RefCell<Desk>>], counter: i64) -> Result<Counted, String> {
+pub(crate) fn check(desks: &Desks, counter: i64) -> Result<Counted, String> {
     let desks: Vec<_> = desks.iter().map(|desk| desk.borrow()).collect();
     if let Some(complaint) = desks.iter().find_map(|desk| desk.complaints.first()) {
         return Err(complaint.clone());
