@@ -15,6 +15,7 @@ mod cluster;
 mod duels;
 mod entries;
 mod faults;
+mod forgotten;
 mod invariants;
 mod jumps;
 mod kept;
@@ -28,6 +29,7 @@ mod scene;
 mod sessions;
 mod starved;
 mod storage;
+mod succession;
 mod uneven;
 mod waits;
 
