@@ -160,6 +160,12 @@ impl Cluster {
             .collect()
     }
 
+    pub(crate) fn has_both_pilots(&self) -> bool {
+        let statuses = self.statuses();
+        let serves = |status: &&Status| matches!(status.role, kv::Role::Pilot | kv::Role::Copilot);
+        statuses.iter().filter(serves).count() == 2
+    }
+
     /// How many may be down at the same time.
     pub(crate) fn faults(&self) -> usize {
         (self.ids.len() - 1) / 2
@@ -178,13 +184,8 @@ impl Cluster {
                 })
             })
             .collect();
-        let served = self
-            .statuses()
-            .iter()
-            .filter(|status| matches!(status.role, kv::Role::Pilot | kv::Role::Copilot))
-            .count();
         let agrees = |state: &([_; 2], [_; 2], u64)| *state == states[0] && state.0 == state.1;
-        served == 2 && states.iter().all(agrees)
+        self.has_both_pilots() && states.iter().all(agrees)
     }
 
     fn config(&self, id: ReplicaId) -> Config {

@@ -200,6 +200,11 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
         sim.run_for(SLICE);
         waits.check(&cluster)?;
     }
+    // Whoever was suspected before may have been replaced since.
+    if !sim.run_until(HEALING, || cluster.is_healed()) {
+        let state = cluster.describe();
+        return Err(format!("the group is not well any more:\n{state}"));
+    }
     invariants.check(&cluster)?;
 
     let ordered = invariants.check_order()?;
