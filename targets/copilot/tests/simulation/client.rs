@@ -1,6 +1,6 @@
 //! Clients of the test: each asks one thing at a time and writes down what it got.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
@@ -14,9 +14,6 @@ use vocab::time::TrialTime;
 
 use crate::cluster::Cluster;
 
-/// Longer than it takes to replace a pilot.
-const PATIENCE: Duration = Duration::from_millis(1500);
-
 /// Operations by the order of their calls. A write stands there from its call on, its outcome unknown until it is known.
 pub(crate) type History = Rc<RefCell<BTreeMap<u64, Operation>>>;
 
@@ -26,6 +23,8 @@ pub(crate) struct Client {
     pub(crate) env: Env,
     pub(crate) rng: Rng,
     pub(crate) history: History,
+    /// Writes that were acknowledged by replicas that knew of a later view than the first.
+    pub(crate) succeeded: Rc<Cell<usize>>,
     pub(crate) keys: u64,
 }
 
@@ -52,6 +51,7 @@ impl Client {
                 address = self.any_address();
                 continue;
             };
+            let asked = address.clone();
             // Some requests on one connection, then another one, perhaps to somebody else.
             if self.rng.chance(0.5) {
                 address = self.any_address();
@@ -63,7 +63,12 @@ impl Client {
                     u64::from(self.number) << 32 | written
                 });
                 match self.ask(&stream, key, value).await {
-                    Answer::Ok | Answer::Value(_) => {}
+                    Answer::Ok => {
+                        let succeeded = self.cluster.knows_successor(&asked);
+                        let before = self.succeeded.get();
+                        self.succeeded.set(before + usize::from(succeeded));
+                    }
+                    Answer::Value(_) => {}
                     Answer::Refused(hint) => {
                         address = hint.unwrap_or_else(|| self.any_address());
                         break;
@@ -104,9 +109,11 @@ impl Client {
             note(place, Operation::unknown_write(self.number, key, value));
         }
         let request = request(key, value);
+        // Longer than it takes to replace a pilot.
+        let patience = self.cluster.nature.timing.suspicion * 3 / 2;
         let answer = self
             .env
-            .within("answer", PATIENCE, exchange(stream, &request))
+            .within("answer", patience, exchange(stream, &request))
             .await;
         let answer = answer
             .unwrap_or(Ok(Answer::Unknown))

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use depfast::sim::Sim;
 use depfast_copilot::core::Role;
-use depfast_copilot::{Config, Copilot, Durability, Member, Mutation, ReplicaId};
+use depfast_copilot::{Config, Copilot, Durability, Member, Mutation, ReplicaId, Timing};
 use kv::{Front, Limits, Replica, Status};
 
 /// How much replicas remember of their past.
@@ -19,38 +19,46 @@ pub(crate) enum Memory {
     Short,
 }
 
+/// What a group is like.
+#[derive(Clone)]
+pub(crate) struct Nature {
+    pub(crate) size: u32,
+    pub(crate) durability: Durability,
+    pub(crate) memory: Memory,
+    pub(crate) timing: Timing,
+    /// The mistake that all make.
+    pub(crate) mutation: Option<Mutation>,
+}
+
+impl Nature {
+    pub(crate) fn new(size: u32, durability: Durability, memory: Memory) -> Self {
+        Self {
+            size,
+            durability,
+            memory,
+            timing: Timing::default(),
+            mutation: None,
+        }
+    }
+}
+
 /// Replicas by name, and those that run.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) sim: Sim,
     pub(crate) ids: Vec<ReplicaId>,
-    pub(crate) durability: Durability,
-    memory: Memory,
-    /// The mistake that all make.
-    mutation: Option<Mutation>,
+    pub(crate) nature: Nature,
     running: Rc<RefCell<BTreeMap<ReplicaId, Rc<Copilot>>>>,
     starts: Rc<RefCell<BTreeMap<ReplicaId, u64>>>,
 }
 
 impl Cluster {
-    pub(crate) fn start(sim: &Sim, size: u32, durability: Durability, memory: Memory) -> Self {
-        Self::start_erring(sim, size, durability, memory, None)
-    }
-
-    pub(crate) fn start_erring(
-        sim: &Sim,
-        size: u32,
-        durability: Durability,
-        memory: Memory,
-        mutation: Option<Mutation>,
-    ) -> Self {
-        let ids = (1..=size).map(ReplicaId).collect();
+    pub(crate) fn start(sim: &Sim, nature: Nature) -> Self {
+        let ids = (1..=nature.size).map(ReplicaId).collect();
         let cluster = Self {
             sim: sim.clone(),
             ids,
-            durability,
-            memory,
-            mutation,
+            nature,
             running: Rc::default(),
             starts: Rc::default(),
         };
@@ -97,6 +105,18 @@ impl Cluster {
         format!("{id}:6379")
     }
 
+    /// Whether the replica with this address for clients runs and knows that a first pilot was replaced.
+    pub(crate) fn knows_successor(&self, address: &str) -> bool {
+        let running = self.running.borrow();
+        let mut asked = running
+            .iter()
+            .filter(|(id, _)| Self::client_address(**id) == address);
+        asked.any(|(_, copilot)| {
+            let later = |role| copilot.inspect(|core, _| core.standing(role).current.number > 0);
+            Role::BOTH.into_iter().any(later)
+        })
+    }
+
     pub(crate) fn running(&self) -> Vec<(ReplicaId, Rc<Copilot>)> {
         self.running
             .borrow()
@@ -140,6 +160,12 @@ impl Cluster {
             .collect()
     }
 
+    pub(crate) fn has_both_pilots(&self) -> bool {
+        let statuses = self.statuses();
+        let serves = |status: &&Status| matches!(status.role, kv::Role::Pilot | kv::Role::Copilot);
+        statuses.iter().filter(serves).count() == 2
+    }
+
     /// How many may be down at the same time.
     pub(crate) fn faults(&self) -> usize {
         (self.ids.len() - 1) / 2
@@ -158,13 +184,8 @@ impl Cluster {
                 })
             })
             .collect();
-        let served = self
-            .statuses()
-            .iter()
-            .filter(|status| matches!(status.role, kv::Role::Pilot | kv::Role::Copilot))
-            .count();
         let agrees = |state: &([_; 2], [_; 2], u64)| *state == states[0] && state.0 == state.1;
-        served == 2 && states.iter().all(agrees)
+        self.has_both_pilots() && states.iter().all(agrees)
     }
 
     fn config(&self, id: ReplicaId) -> Config {
@@ -174,11 +195,12 @@ impl Cluster {
         };
         let members = self.ids.iter().map(|id| (*id, member(id))).collect();
         let config = Config {
-            durability: self.durability,
-            mutation: self.mutation,
+            durability: self.nature.durability,
+            timing: self.nature.timing.clone(),
+            mutation: self.nature.mutation,
             ..Config::new(id, members, PathBuf::new())
         };
-        match self.memory {
+        match self.nature.memory {
             // Files grow by little at a time then.
             Memory::Long => Config {
                 log_bytes: 4 << 20,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use depfast::sim::{DiskFault, DiskSpeed, Link};
 use depfast::{Env, Rng};
 use depfast_copilot::{Durability, ReplicaId};
+use kv::Replica;
 
 use crate::cluster::Cluster;
 
@@ -41,7 +42,11 @@ impl Faults {
         let sim = self.cluster.sim.clone();
         let victim = self.victim();
         match self.rng.below(0..12) {
-            0 | 1 => self.crash(victim),
+            0 => self.crash(victim),
+            1 => {
+                let pilot = self.pilot().unwrap_or(victim);
+                self.crash(pilot);
+            }
             2 if self.rng.chance(0.3) && self.restarts() => {
                 for id in self.cluster.ids.clone() {
                     self.crash(id);
@@ -97,12 +102,21 @@ impl Faults {
     }
 
     fn restarts(&self) -> bool {
-        self.cluster.durability == Durability::Fsync
+        self.cluster.nature.durability == Durability::Fsync
     }
 
     fn victim(&mut self) -> ReplicaId {
         let ids = &self.cluster.ids;
         ids[usize::try_from(self.rng.below(0..ids.len() as u64)).unwrap()]
+    }
+
+    /// One of those that have a role.
+    fn pilot(&mut self) -> Option<ReplicaId> {
+        let running = self.cluster.running().into_iter();
+        let pilots = running.filter(|(_, copilot)| copilot.status().role != kv::Role::Follower);
+        let pilots: Vec<_> = pilots.map(|(id, _)| id).collect();
+        let choice = self.rng.below(0..pilots.len().max(1) as u64);
+        pilots.get(usize::try_from(choice).unwrap()).copied()
     }
 
     fn crash(&mut self, id: ReplicaId) {
@@ -153,7 +167,7 @@ pub(crate) fn heal(cluster: &Cluster) {
     for id in &cluster.ids {
         sim.set_disk_fault(*id, DiskFault::None);
         sim.set_disk_speed(*id, DiskSpeed::default());
-        if !sim.is_up(*id) && cluster.durability == Durability::Fsync {
+        if !sim.is_up(*id) && cluster.nature.durability == Durability::Fsync {
             cluster.start_replica(*id);
         }
     }

@@ -3,20 +3,24 @@
 use std::collections::BTreeMap;
 
 use depfast_copilot::ReplicaId;
-use depfast_copilot::core::{Acceptor, Both, Choice, Index, Role, View};
+use depfast_copilot::core::{Acceptor, Both, Index, Role, View};
 
 use crate::cluster::Cluster;
 use crate::entries::{Entries, Seen};
+use crate::kept::Kept;
+use crate::order::{Decisions, Order};
 
 /// What has been seen so far.
 #[derive(Default)]
 pub(crate) struct Invariants {
-    decisions: Both<BTreeMap<Index, Choice>>,
+    decisions: Decisions,
+    /// Up to where somebody has executed each log.
+    executed: Both<Index>,
     /// How many commands were executed, and which in which order.
     digests: BTreeMap<u64, u64>,
     views: BTreeMap<(Role, ReplicaId), (u64, ReplicaId)>,
     pilots: BTreeMap<(Role, u64, ReplicaId), View>,
-    committed: BTreeMap<(Role, ReplicaId), (u64, Index)>,
+    kept: Kept,
     compactions: BTreeMap<(ReplicaId, u64), u64>,
     entries: Entries,
 }
@@ -33,7 +37,10 @@ impl Invariants {
             copilot.inspect(|core, machine| {
                 self.check_agreement(id, core)?;
                 self.check_views(id, core)?;
-                self.check_kept(id, life, core)?;
+                self.kept.check(id, core)?;
+                for role in Role::BOTH {
+                    self.executed[role] = self.executed[role].max(core.log(role).executed());
+                }
                 let known = self.digests.entry(machine.applied);
                 let known = *known.or_insert(machine.digest);
                 if known == machine.digest {
@@ -95,18 +102,6 @@ impl Invariants {
         Ok(())
     }
 
-    /// I8 for decisions: they are not forgotten but by a crash, after which whoever accepted them remembers.
-    fn check_kept(&mut self, id: ReplicaId, life: u64, core: &Acceptor) -> Result<(), String> {
-        for role in Role::BOTH {
-            let committed = core.log(role).committed();
-            let before = self.committed.insert((role, id), (life, committed));
-            if before.is_some_and(|(known, before)| known == life && before > committed) {
-                return Err(format!("{id} forgot decisions after {committed}"));
-            }
-        }
-        Ok(())
-    }
-
     /// I3: of any two entries that do something, at least one covers the other.
     pub(crate) fn check_pairs(&self) -> Result<(), String> {
         let real = |role: Role| {
@@ -131,6 +126,16 @@ impl Invariants {
             }
         }
         Ok(())
+    }
+
+    /// I5: all that was executed is in the order of the decisions. Returns how many states of replicas were compared.
+    pub(crate) fn check_order(&self) -> Result<u64, String> {
+        Order::of(&self.decisions, &self.executed)?.check(&self.digests, &self.executed)
+    }
+
+    /// How many states of replicas there were to compare.
+    pub(crate) fn states(&self) -> u64 {
+        self.digests.len() as u64
     }
 
     /// How often the rarer invariants had something to say.

@@ -16,17 +16,23 @@ mod cluster;
 mod duels;
 mod entries;
 mod faults;
+mod forgotten;
 mod invariants;
 mod jumps;
+mod kept;
 mod lost;
 mod moments;
 mod mutations;
+mod order;
 mod pairs;
 mod scenarios;
 mod scene;
+mod sessions;
 mod starved;
 mod storage;
+mod succession;
 mod uneven;
+mod waits;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,14 +42,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use depfast::sim::Sim;
-use depfast_copilot::{Durability, Mutation};
+use depfast_copilot::{Durability, Mutation, Timing};
 use history::{Budget, Input, Operation, Output, Verdict, check};
 
 use client::{Client, History};
-use cluster::{Cluster, Memory};
+use cluster::{Cluster, Memory, Nature};
 use entries::Seen;
 use faults::{Faults, Happened, heal};
 use invariants::Invariants;
+use sessions::{Counted, read_counter};
+use waits::Waits;
 
 /// Lives are short and allocate all the time.
 #[global_allocator]
@@ -53,9 +61,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CI_SEEDS: u64 = 2000;
 const KEYS: u64 = 3;
 const CLIENTS: u32 = 4;
+const SESSIONS: u64 = 2;
 const FAULTY: Duration = Duration::from_millis(1500);
 const SLICE: Duration = Duration::from_millis(25);
-const HEALING: Duration = Duration::from_secs(30);
+/// After the faults, everything that was asked is executed everywhere within this time.
+const HEALING: Duration = Duration::from_secs(5);
+const CALM: Duration = Duration::from_secs(3);
 
 /// What a run was, to compare runs and to see that something happened.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -64,16 +75,22 @@ struct Summary {
     decided: usize,
     noops: usize,
     acknowledged: usize,
+    /// Of those, the writes that a replica acknowledged which knew that a first pilot was replaced.
+    succeeded: usize,
     views: usize,
+    /// States of replicas, and how many of them were compared with the order that follows from the decisions.
+    states: u64,
+    ordered: u64,
     compactions: u64,
     seen: Seen,
+    counted: Counted,
     happened: Happened,
+    healing: Duration,
     operations: Vec<Operation>,
 }
 
-/// One life of a group under faults, and its healing.
-fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
-    let sim = Sim::new(seed);
+/// What the group of a seed is like.
+fn nature(seed: u64) -> Nature {
     let size = match seed % 8 {
         3 | 6 => 5,
         7 => 7,
@@ -89,14 +106,39 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
     } else {
         Memory::Long
     };
-    let cluster = Cluster::start_erring(&sim, size, durability, memory, mutation);
+    let timing = if (seed / 16).is_multiple_of(2) {
+        Timing::default()
+    } else {
+        // Pilots are replaced while faults go on and clients ask.
+        Timing {
+            heartbeat: Duration::from_millis(50),
+            suspicion: Duration::from_millis(250),
+            ..Timing::default()
+        }
+    };
+    Nature {
+        timing,
+        ..Nature::new(size, durability, memory)
+    }
+}
+
+/// One life of a group under faults, and its healing.
+fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
+    let sim = Sim::new(seed);
+    let nature = Nature {
+        mutation,
+        ..nature(seed)
+    };
+    let cluster = Cluster::start(&sim, nature);
     let history = History::default();
+    let succeeded = Rc::<Cell<usize>>::default();
     let client = |number| Client {
         number,
         cluster: cluster.clone(),
         env: sim.env(),
         rng: sim.rng(),
         history: History::clone(&history),
+        succeeded: Rc::clone(&succeeded),
         keys: KEYS,
     };
     let mut invariants = Invariants::default();
@@ -104,7 +146,16 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
 
     // The node that these run on goes away when it is time to heal.
     let world = depfast::NodeId(1000);
-    let clients = (1..=CLIENTS).map(&client).collect::<Vec<_>>();
+    // Half of the clients of half of the groups have sessions, and two connections each.
+    let sessions = if (seed / 32).is_multiple_of(2) {
+        0
+    } else {
+        SESSIONS
+    };
+    let desks = sessions::desks(sessions);
+    let lanes = sessions::lanes(&desks, &cluster);
+    let plain = CLIENTS - u32::try_from(sessions).unwrap();
+    let clients = (1..=plain).map(&client).collect::<Vec<_>>();
     let happened = Rc::<Cell<Happened>>::default();
     let faults = Faults {
         happened: Rc::clone(&happened),
@@ -115,6 +166,9 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
     sim.start(world, |env| async move {
         for client in clients {
             env.spawn(client.run());
+        }
+        for lane in lanes {
+            env.spawn(lane.run());
         }
         env.spawn(faults.run());
         std::future::pending::<()>().await;
@@ -128,14 +182,33 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
     // A restart may still be due.
     sim.run_for(Duration::from_secs(1));
     heal(&cluster);
+    let healing = sim.now();
     if !sim.run_until(HEALING, || cluster.is_healed()) {
         let state = cluster.describe();
         return Err(format!("the healed group does not agree:\n{state}"));
     }
+    let healing = sim.now() - healing;
     invariants.check(&cluster)?;
     sim.env().spawn(client(0).read_all());
-    sim.run_for(Duration::from_secs(3));
+    let counter = Rc::<Cell<Option<i64>>>::default();
+    let (cluster_read, env, read) = (cluster.clone(), sim.env(), Rc::clone(&counter));
+    sim.env().spawn(async move {
+        read.set(Some(read_counter(cluster_read, env).await));
+    });
+    let mut waits = Waits::default();
+    let end = sim.now() + CALM;
+    while sim.now() < end {
+        sim.run_for(SLICE);
+        waits.check(&cluster)?;
+    }
+    // Whoever was suspected before may have been replaced since.
+    if !sim.run_until(HEALING, || cluster.is_healed()) {
+        let state = cluster.describe();
+        return Err(format!("the group is not well any more:\n{state}"));
+    }
     invariants.check(&cluster)?;
+
+    let ordered = invariants.check_order()?;
 
     let operations: Vec<_> = history.borrow().values().copied().collect();
     let own = |operation: &&Operation| operation.client == 0;
@@ -145,9 +218,15 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
             "only {reads} of {KEYS} keys could be read after healing"
         ));
     }
-    if let Verdict::Violated(violation) = check(&operations, Budget::default()) {
-        return Err(format!("not linearizable: {violation:?}"));
+    match check(&operations, Budget::default()) {
+        Verdict::Ok => {}
+        Verdict::Violated(violation) => return Err(format!("not linearizable: {violation:?}")),
+        Verdict::Unknown { keys } => {
+            return Err(format!("whether {keys:?} are linearizable is not known"));
+        }
     }
+    let counter = counter.get().ok_or("the counter could not be read")?;
+    let counted = sessions::check(&desks, counter)?;
     let acknowledged = |operation: &&Operation| {
         matches!(
             (operation.input, operation.output),
@@ -159,10 +238,15 @@ fn live(seed: u64, mutation: Option<Mutation>) -> Result<Summary, String> {
         decided: invariants.decided(),
         noops: invariants.noops(),
         views: invariants.views(),
+        states: invariants.states(),
+        ordered,
         compactions: invariants.compactions(),
         seen: invariants.seen(),
+        counted,
         happened: happened.get(),
         acknowledged: operations.iter().filter(acknowledged).count(),
+        succeeded: succeeded.get(),
+        healing,
         operations,
     })
 }
@@ -183,15 +267,22 @@ struct Total {
     seeds: u64,
     operations: usize,
     acknowledged: usize,
+    succeeded: usize,
     entries: usize,
     noops: usize,
     views: usize,
+    states: u64,
+    ordered: u64,
     compactions: u64,
     fast_decisions: u64,
     eliminated: u64,
+    increments: u64,
+    copies: u64,
     crashes: u64,
     partitions: u64,
     slow_replicas: u64,
+    /// The longest one.
+    healing: Duration,
     violations: Vec<u64>,
 }
 
@@ -202,12 +293,18 @@ impl Total {
             Ok(summary) => {
                 self.operations += summary.operations.len();
                 self.acknowledged += summary.acknowledged;
+                self.succeeded += summary.succeeded;
                 self.entries += summary.decided;
                 self.noops += summary.noops;
                 self.views += summary.views;
+                self.states += summary.states;
+                self.ordered += summary.ordered;
                 self.compactions += summary.compactions;
                 self.fast_decisions += summary.seen.fast_decisions;
                 self.eliminated += summary.seen.eliminated;
+                self.increments += summary.counted.increments;
+                self.copies += summary.counted.copies;
+                self.healing = self.healing.max(summary.healing);
                 self.crashes += summary.happened.crashes;
                 self.partitions += summary.happened.partitions;
                 self.slow_replicas += summary.happened.slow_replicas;
@@ -262,6 +359,8 @@ fn faults_break_no_promise() {
             total.eliminated,
         ];
         assert!(rare.iter().all(|count| *count > 100), "{total:?}");
+        let common = [total.succeeded as u64, total.increments, total.copies];
+        assert!(common.iter().all(|count| *count > 10_000), "{total:?}");
     }
 }
 

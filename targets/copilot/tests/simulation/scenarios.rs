@@ -28,21 +28,23 @@ fn proposals_that_take_turns_use_the_fast_path() {
 
 #[test]
 fn proposals_at_the_same_time_are_ordered_alike_everywhere() {
-    let scene = Scene::new(3);
-    // Messages between the pilots take longer than the batching time, so they propose without having heard each other.
-    let far = Link {
-        delay: millis(3)..millis(4),
-        ..Link::default()
-    };
-    scene.sim.set_link(PILOT, COPILOT, far.clone());
-    scene.sim.set_link(COPILOT, PILOT, far);
-    scene.load(PILOT, 4);
-    scene.load(COPILOT, 4);
-    let (answered, _) = scene.run(millis(90));
-    assert!(answered > 20, "{answered} writes");
-    let (all, regular) = scene.paths();
-    assert!(regular > 0, "none of {all} entries in conflict");
-    scene.check();
+    for size in [3, 5] {
+        let scene = Scene::new(size);
+        // Messages between the pilots take longer than the batching time, so they propose without having heard each other.
+        let far = Link {
+            delay: millis(3)..millis(4),
+            ..Link::default()
+        };
+        scene.sim.set_link(PILOT, COPILOT, far.clone());
+        scene.sim.set_link(COPILOT, PILOT, far);
+        scene.load(PILOT, 4);
+        scene.load(COPILOT, 4);
+        let (answered, _) = scene.run(millis(90));
+        assert!(answered > 20, "{answered} writes");
+        let (all, regular) = scene.paths();
+        assert!(regular > 0, "none of {all} entries in conflict");
+        scene.check();
+    }
 }
 
 /// What the protocol is for: whoever is slow, clients of the others hardly notice.

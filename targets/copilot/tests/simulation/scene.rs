@@ -13,7 +13,7 @@ use depfast_copilot::{Copilot, Durability, Mutation, ReplicaId};
 use kv::Replica;
 use resp::{encode, parse_reply};
 
-use crate::cluster::{Cluster, Memory};
+use crate::cluster::{Cluster, Memory, Nature};
 use crate::invariants::Invariants;
 
 pub(crate) const PILOT: ReplicaId = ReplicaId(1);
@@ -44,27 +44,24 @@ impl Scene {
     }
 
     pub(crate) fn with(size: u32, durability: Durability, memory: Memory) -> Self {
-        Self::of(42, |sim| Cluster::start(sim, size, durability, memory))
+        Self::of(42, Nature::new(size, durability, memory))
     }
 
     /// What is left to chance is drawn with this seed.
     pub(crate) fn seeded(seed: u64, size: u32) -> Self {
-        Self::of(seed, |sim| {
-            Cluster::start(sim, size, Durability::Memory, Memory::Long)
-        })
+        let nature = Nature::new(size, Durability::Memory, Memory::Long);
+        Self::of(seed, nature)
     }
 
     /// Replicas that all make the same mistake.
     pub(crate) fn erring(size: u32, mutation: Option<Mutation>) -> Self {
-        let (durability, memory) = (Durability::Memory, Memory::Long);
-        Self::of(42, |sim| {
-            Cluster::start_erring(sim, size, durability, memory, mutation)
-        })
+        let nature = Nature::new(size, Durability::Memory, Memory::Long);
+        Self::of(42, Nature { mutation, ..nature })
     }
 
-    fn of(seed: u64, start: impl FnOnce(&Sim) -> Cluster) -> Self {
+    fn of(seed: u64, nature: Nature) -> Self {
         let sim = Sim::new(seed);
-        let cluster = start(&sim);
+        let cluster = Cluster::start(&sim, nature);
         sim.run_for(millis(20));
         Self {
             sim,
@@ -196,6 +193,7 @@ impl Scene {
     pub(crate) fn check(&self) -> Invariants {
         let mut invariants = Invariants::default();
         invariants.check(&self.cluster).unwrap();
+        invariants.check_order().unwrap();
         invariants
     }
 
