@@ -107,6 +107,8 @@ pub struct Beat {
 /// Somebody lacks decisions that were forgotten, and wants the state that they led to, piece by piece.
 #[derive(Clone, Copy, Debug)]
 pub struct SnapshotRequest {
+    /// By this the asker's attempts to get a snapshot are told apart, as all pieces must be of the same moment.
+    pub attempt: u64,
     /// Which piece; the first one is number 0, and makes the snapshot.
     pub piece: u64,
     /// How many commands the asker has executed: it needs the store only of one that has executed more.
@@ -154,7 +156,11 @@ fields!(Decided {
     dep_seen
 });
 fields!(Learn { role, from });
-fields!(SnapshotRequest { piece, applied });
+fields!(SnapshotRequest {
+    attempt,
+    piece,
+    applied
+});
 fields!(Beat {
     views,
     serves,

@@ -15,10 +15,14 @@ impl Copilot {
     pub(crate) async fn watch_forever(self: Rc<Self>, role: Role) {
         loop {
             self.suspect(role).await;
-            if self.seek(role, true).await.is_some()
-                && let Some((number, start)) = self.seek(role, false).await
-            {
-                self.begin(role, number, start);
+            // It can have one role, and whoever asks for the other one in vain deposes somebody.
+            if !std::mem::replace(&mut self.state.borrow_mut().seeking, true) {
+                if self.seek(role, true).await.is_some()
+                    && let Some((number, start)) = self.seek(role, false).await
+                {
+                    self.begin(role, number, start);
+                }
+                self.state.borrow_mut().seeking = false;
             }
             // Whoever else seeks the role should not be met again.
             let pause = self.timing.heartbeat..self.timing.suspicion / 2;

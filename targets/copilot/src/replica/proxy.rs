@@ -206,25 +206,22 @@ impl Copilot {
         self.submit(state, &group);
     }
 
-    /// Sends again what was not executed in time: its pilot may be gone. What sessions asked, they ask again themselves.
+    /// Sends again what was not executed in time: its pilot may be gone; and everything as soon as a role is somebody else's.
+    /// What sessions asked, they ask again themselves.
     pub(crate) async fn repeat_forever(self: Rc<Self>) {
+        let views = |state: &State| Role::BOTH.map(|role| state.core.standing(role).current);
+        let mut asked = views(&self.state.borrow());
         loop {
-            let next = self
-                .state
-                .borrow()
-                .proxy
-                .sent
-                .front()
-                .map(|sent| sent.repeat_at);
-            let pause = self.env.now() + self.timing.retry;
-            self.env
-                .timeout_at("retry", next.unwrap_or(pause).max(pause))
-                .await;
+            self.env.timeout("retry", self.timing.retry).await;
             let now = self.env.now();
             let mut state = self.state.borrow_mut();
+            let before = std::mem::replace(&mut asked, views(&state));
             let mut due = Vec::new();
             for sent in &mut state.proxy.sent {
-                if sent.repeat_at <= now {
+                if asked != before {
+                    sent.repeats = 0;
+                }
+                if asked != before || sent.repeat_at <= now {
                     sent.repeats = (sent.repeats + 1).min(4);
                     sent.repeat_at = now + self.timing.retry * (1 << sent.repeats);
                     due.push(sent.group.clone());

@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A snapshot on its way to a peer.
 pub(crate) struct Sending {
+    attempt: u64,
     next: u64,
     chunks: kv::Snapshot,
 }
@@ -30,10 +31,17 @@ impl Copilot {
         respond: Responder,
     ) {
         let mut state = self.state.borrow_mut();
+        let sending = state.snapshots.get_mut(&from);
+        let sending = sending.filter(|sending| sending.attempt == request.attempt);
         let piece: Option<Bytes> = if request.piece == 0 {
+            // A copy of the request must not put pieces of a later moment under the head that the asker has.
+            if sending.is_some() {
+                return;
+            }
             state.snapshots.remove(&from);
             if state.machine.applied > request.applied {
                 let sending = Sending {
+                    attempt: request.attempt,
                     next: 1,
                     chunks: state.machine.store.snapshot(),
                 };
@@ -41,12 +49,9 @@ impl Copilot {
             }
             Some(Head::of(&state).encode())
         } else {
-            let Some(sending) = state.snapshots.get_mut(&from) else {
+            let Some(sending) = sending.filter(|sending| sending.next == request.piece) else {
                 return;
             };
-            if sending.next != request.piece {
-                return;
-            }
             sending.next += 1;
             let piece = sending.chunks.next();
             if piece.is_none() {
@@ -62,7 +67,13 @@ impl Copilot {
     /// work, or brought nothing.
     pub(crate) async fn fetch_snapshot(&self, peer: ReplicaId) -> bool {
         let applied = self.state.borrow().machine.applied;
-        let Some(Some(head)) = self.piece(peer, 0, applied).await else {
+        let attempt = self.env.random_u64();
+        let ask = |piece| SnapshotRequest {
+            attempt,
+            piece,
+            applied,
+        };
+        let Some(Some(head)) = self.piece(peer, ask(0)).await else {
             return false;
         };
         let Some(head) = Head::decode(head) else {
@@ -73,7 +84,7 @@ impl Copilot {
         }
         let mut restoring = kv::Restoring::default();
         for number in 1.. {
-            match self.piece(peer, number, applied).await {
+            match self.piece(peer, ask(number)).await {
                 Some(Some(chunk)) if restoring.take(&chunk).is_ok() => {}
                 Some(None) => break,
                 _ => return false,
@@ -85,9 +96,8 @@ impl Copilot {
         self.install(&head, Some(head.machine(store)))
     }
 
-    async fn piece(&self, peer: ReplicaId, piece: u64, applied: u64) -> Option<Option<Bytes>> {
-        let request = SnapshotRequest { piece, applied }.encode();
-        let call = self.rpc.call(peer, SNAPSHOT, vec![request]);
+    async fn piece(&self, peer: ReplicaId, request: SnapshotRequest) -> Option<Option<Bytes>> {
+        let call = self.rpc.call(peer, SNAPSHOT, vec![request.encode()]);
         let answer = self
             .env
             .within("snapshot", PATIENCE, call.wait("snapshot"))

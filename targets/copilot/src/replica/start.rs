@@ -58,6 +58,7 @@ impl Copilot {
             recovering: std::collections::BTreeMap::new(),
             peers: std::collections::BTreeMap::new(),
             snapshots: std::collections::BTreeMap::new(),
+            seeking: false,
             contact: Both::new(|_| env.now()),
         };
         let copilot = Rc::new(Self {

@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) peers: BTreeMap<ReplicaId, Peer>,
     /// Snapshots on their way.
     pub(crate) snapshots: BTreeMap<ReplicaId, Sending>,
+    /// Whether this replica is asking for a role.
+    pub(crate) seeking: bool,
     /// When each role's pilot was last heard.
     pub(crate) contact: Both<Instant>,
 }

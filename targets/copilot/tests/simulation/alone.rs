@@ -1,11 +1,13 @@
 //! What somebody left behind who is alone, or gone.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use depfast::{Endpoint, Rpc, Stream};
 use depfast_copilot::core::{Ballot, Index, Role, Standing};
-use depfast_copilot::message::{PREPARE, Prepare};
+use depfast_copilot::message::{PREPARE, Prepare, SNAPSHOT, SnapshotRequest};
 use depfast_copilot::wire::Wire;
 use resp::encode;
 
@@ -70,21 +72,25 @@ fn what_a_pilot_proposed_alone_is_left_alone() {
     scene.check();
 }
 
+/// Somebody who speaks as the follower.
+fn in_its_place() -> Endpoint {
+    let peers = [PILOT, COPILOT].map(|id| (id, format!("{id}:7000")));
+    Endpoint {
+        me: FOLLOWER,
+        listen: format!("{FOLLOWER}:7000"),
+        peers: peers.into_iter().collect(),
+        queue_bytes: 1 << 20,
+    }
+}
+
 /// Somebody asks for an entry that the pilot has not got to, and is gone. The pilot's next one is after it, and has to wait for all
 /// entries between them. Nobody but the pilot knows of any: its client asks nobody else.
 #[test]
 fn entries_that_somebody_only_asked_for_hold_up_nobody() {
     let scene = Scene::new(3);
     scene.cluster.crash(FOLLOWER);
-    let peers = [PILOT, COPILOT].map(|id| (id, format!("{id}:7000")));
     scene.sim.start(FOLLOWER, move |env| async move {
-        let endpoint = Endpoint {
-            me: FOLLOWER,
-            listen: format!("{FOLLOWER}:7000"),
-            peers: peers.into_iter().collect(),
-            queue_bytes: 1 << 20,
-        };
-        let rpc = Rpc::join(&env, endpoint).await.unwrap();
+        let rpc = Rpc::join(&env, in_its_place()).await.unwrap();
         let asked = Prepare {
             role: Role::Pilot,
             index: Index(9),
@@ -107,4 +113,56 @@ fn entries_that_somebody_only_asked_for_hold_up_nobody() {
             .is_some()
     );
     scene.check();
+}
+
+/// A copy of the first request for a snapshot arrives when the pilot has executed more: the asker has the head of the first
+/// moment, so the store must be of that moment, too.
+#[test]
+fn a_snapshot_is_of_one_moment() {
+    let scene = Scene::new(3);
+    let write = |key: &str| {
+        let written = scene.ask(PILOT, &["SET", key, "1"]);
+        assert_eq!(written.as_deref(), Some("OK"));
+    };
+    write("one");
+    scene.cluster.crash(FOLLOWER);
+    let pieces = Rc::new(RefCell::new(Vec::new()));
+    let got = Rc::clone(&pieces);
+    scene.sim.start(FOLLOWER, move |env| async move {
+        let rpc = Rpc::join(&env, in_its_place()).await.unwrap();
+        let ask = |piece| {
+            let request = SnapshotRequest {
+                attempt: 7,
+                piece,
+                applied: 0,
+            };
+            rpc.call(PILOT, SNAPSHOT, vec![request.encode()])
+        };
+        let head = ask(0).wait("the head").await.unwrap();
+        got.borrow_mut().push(head);
+        env.timeout("more writes", millis(200)).await;
+        let again = ask(0);
+        let again = env
+            .within("a head", millis(200), again.wait("a head"))
+            .await;
+        assert!(again.is_none(), "the copy is answered");
+        loop {
+            let number = got.borrow().len() as u64;
+            let piece = ask(number).wait("a piece").await.unwrap();
+            got.borrow_mut().push(piece);
+        }
+    });
+    scene.run(millis(100));
+    assert_eq!(pieces.borrow().len(), 1);
+    write("two");
+    scene.run(millis(1000));
+    let mut restoring = kv::Restoring::default();
+    let pieces = pieces.borrow();
+    let chunks = pieces[1..]
+        .iter()
+        .map(|piece| Option::<Bytes>::decode(piece.clone()).unwrap());
+    for chunk in chunks.flatten() {
+        restoring.take(&chunk).unwrap();
+    }
+    assert_eq!(restoring.finish().unwrap().len(), 1);
 }

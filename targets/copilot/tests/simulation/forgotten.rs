@@ -56,7 +56,7 @@ fn nobody_decides_anew_what_was_forgotten() {
         scene.sim.restore();
         let is_back = || blocked(&scene).is_none_or(|first| first > index);
         assert!(scene.sim.run_until(Duration::from_secs(3), is_back));
-        run(500);
+        run(1000);
         assert!(
             scene.views().iter().all(|view| *view == 0),
             "{:?}",
