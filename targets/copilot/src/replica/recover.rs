@@ -29,13 +29,14 @@ impl Copilot {
         let place = (role, index);
         let recovering = || RefMut::map(self.state.borrow_mut(), |state| &mut state.recovering);
         let known = recovering().get(&place).copied();
-        recovering().insert(place, known.map_or(view, |known| known.max(view)));
-        if known.is_some() {
+        if known >= Some(view) {
             return;
         }
+        // An attempt of an earlier view ends when it sees that; it may sleep for long.
+        recovering().insert(place, view);
         let goes_on = || {
-            let view = recovering()[&place];
-            self.is_to_recover(role, index, view)
+            let is_the_last = recovering().get(&place) == Some(&view);
+            is_the_last && self.is_to_recover(role, index, view)
         };
         let mut backoff = self.timing.takeover;
         while goes_on() {
@@ -48,7 +49,9 @@ impl Copilot {
             self.env.timeout("recovery backoff", backoff + pause).await;
             backoff = (backoff * 2).min(RESEND_LIMIT);
         }
-        recovering().remove(&place);
+        if recovering().get(&place) == Some(&view) {
+            recovering().remove(&place);
+        }
     }
 
     /// Whether an entry is still undecided, and somebody may miss its decision. A later view begins anew with the entries

@@ -20,7 +20,7 @@ pub(crate) struct State {
     pub(crate) proxy: Proxy,
     /// When the entries that are not executed were decided.
     pub(crate) decided: Both<BTreeMap<Index, Instant>>,
-    /// Entries that this replica recovers, and in which view it last had a reason to.
+    /// Entries that this replica recovers, and the view in which it has a reason to.
     pub(crate) recovering: BTreeMap<(Role, Index), View>,
     pub(crate) peers: BTreeMap<ReplicaId, Peer>,
     /// Snapshots on their way.
