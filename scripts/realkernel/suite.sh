@@ -45,7 +45,7 @@ everything() {
     prepare
     power_experiment
     step 'what can be injected'
-    inside "$program" check "$dir/power.yaml" >"$dir/checked"
+    inside "$program" check "$dir/power.yaml" >"$dir/checked" || fail "not everything: $(cat "$dir/checked")"
     cat "$dir/checked"
     # A kernel that has everything gets nothing in its place.
     local means
@@ -186,7 +186,7 @@ sweep: {faults.slow.type: [{disk.throughput: {rate: 32KB/s}}, {disk.iops: {rate:
 # What depbench could have left on a machine; nothing when it is clean.
 leftovers='find /sys/fs/cgroup -name "depbench*"; find /var/lib/depbench /srv/depbench -type f ! -name gate 2>/dev/null; losetup -a | grep depbench
 grep -h depbench /sys/block/dm-*/dm/name 2>/dev/null; tc qdisc show | grep -E "qdisc (netem|tbf|prio|htb)"; ip -o link | grep -o "db-[^:@ ]*"; iptables-save | grep DEPBENCH
-grep depbench /proc/mounts | grep -v ' /srv/depbench '; pgrep -a depbench; true'
+grep depbench /proc/mounts | grep -v " /srv/depbench "; pgrep -a depbench; true'
 
 clean() { # when
     # Whoever lost its controller undoes everything by itself, in its own time.
