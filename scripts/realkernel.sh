@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Machines with Debian's own kernel: netem, cgroup v2, dm-delay, loadable modules, a boot of their own. For function,
 # never for speed. They are User Mode Linux: programs compute as fast as here, a system call costs 50 times as much.
-# Needs root, 2 GB of disk, 640 MB of memory for each machine, and mmdebstrap, e2fsprogs, iproute2, openssh-client,
+# Needs root, 3 GB of disk, 640 MB of memory for each machine, and mmdebstrap, e2fsprogs, iproute2, openssh-client,
 # ansible-core, a C compiler; with `qemu` behind DIR also qemu-system-x86.
 #
 #   scripts/realkernel.sh build DIR      makes the kernel and the root file system; takes some minutes, once

@@ -158,7 +158,7 @@ all:
     clients: {hosts: {n$count: {}}}
 END
     for i in $(seq 1 "$count"); do
-        truncate -s 512M "$dir/n$i.data"
+        truncate -s 2G "$dir/n$i.data"
         mke2fs -q -t ext4 "$dir/n$i.data"
         printf 'Host n%s\n    HostName 10.79.0.%s\n' "$i" $((10 + i)) >>"$dir/ssh_config"
         inside ip tuntap add dev "tap$i" mode tap
