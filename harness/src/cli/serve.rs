@@ -1,4 +1,6 @@
-use std::path::PathBuf;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
@@ -106,17 +108,25 @@ impl FromStr for MemberArg {
     }
 }
 
+/// On standard error, which is unbuffered: it is a log. That its disk is full the server says itself.
+fn announce(system: &str, id: impl fmt::Display, members: usize, data: &Path) {
+    let data = data.display();
+    let _full = writeln!(
+        io::stderr(),
+        "{system}: replica {id} of {members}, data in {data}"
+    );
+}
+
 impl Serve {
     pub(super) fn execute(self) -> Result<Exit, CliError> {
         match self.system {
             System::Raft(raft) => {
                 let config = raft.config();
-                // On standard error, which is unbuffered: it is a log.
-                eprintln!(
-                    "depfast-raft: replica {} of {}, data in {}",
+                announce(
+                    "depfast-raft",
                     config.id,
                     config.members.len(),
-                    config.data_dir.display()
+                    &config.data_dir,
                 );
                 raft::serve(config)?;
             }

@@ -106,7 +106,7 @@ async fn attempt(
         Err(error) => Err(error),
     };
     clear_all(standing).await;
-    clocks.keep(trial.cluster, recorder.files().dir()).await?;
+    let clocks_kept = clocks.keep(trial.cluster, recorder.files().dir()).await;
     if driven.is_ok() && trial.cell.target.target().is_traced() {
         waits::fetch(&deployment, recorder).await?;
     }
@@ -115,7 +115,9 @@ async fn attempt(
         deployment.stop().await;
     }
     deployment.fetch_logs(recorder.files()).await;
-    driven
+    let told = driven?;
+    clocks_kept?;
+    Ok(told)
 }
 
 /// Starts the load, drives it to its end, and ends the workers whatever happened.

@@ -41,7 +41,9 @@ pub(crate) fn reserve(dir: &Path, size: Bytes) -> Result<File, LoopDiskError> {
     )))?;
     let free = free.blocks_available() * free.fragment_size();
     if free < size.0 + RESERVE {
-        let full = std::io::Error::other(format!("only {free} bytes are free"));
+        let (free, kept) = (Bytes(free), Bytes(RESERVE));
+        let full =
+            std::io::Error::other(format!("only {free} are free, and {kept} are to stay so"));
         let step = format!("make a disk image of {size} in {}", dir.display());
         return Err(LoopDiskError::step(step)(full));
     }

@@ -4,7 +4,7 @@ use clap::Args;
 use copilot::{Config, Durability, ReplicaId, ServeError, Timing};
 use vocab::units::Span;
 
-use super::MemberArg;
+use super::{MemberArg, announce};
 
 /// A replica of DepFast-Copilot; clients speak the Redis protocol to any of them.
 #[derive(Debug, Args)]
@@ -48,12 +48,11 @@ pub(super) struct CopilotArgs {
 impl CopilotArgs {
     pub(super) fn serve(self) -> Result<(), ServeError> {
         let config = self.config();
-        // On standard error, which is unbuffered: it is a log.
-        eprintln!(
-            "depfast-copilot: replica {} of {}, data in {}",
+        announce(
+            "depfast-copilot",
             config.id,
             config.members.len(),
-            config.data_dir.display()
+            &config.data_dir,
         );
         copilot::serve(config)
     }
