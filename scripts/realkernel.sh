@@ -5,7 +5,8 @@
 # ansible-core, a C compiler; with `qemu` behind DIR also qemu-system-x86.
 #
 #   scripts/realkernel.sh build DIR      makes the kernel and the root file system; takes some minutes, once
-#   scripts/realkernel.sh build DIR qemu    the same for QEMU and Debian's stock kernel: emulated, a fiftieth as fast
+#   scripts/realkernel.sh build DIR qemu [RELEASE]   the same for QEMU and the stock kernel of this Debian or of another
+#                                        (trixie): emulated, a fiftieth as fast
 #   scripts/realkernel.sh up DIR 4 [PROGRAM]   starts machines n1 to n4; DIR gets keys, an ssh_config and an
 #                                        inventory.yml, by which the playbook installs that depbench
 #   scripts/realkernel.sh in DIR CMD     runs a command where they can be reached
@@ -36,7 +37,7 @@ fail() {
 . "$here/realkernel/suite.sh"
 
 case $verb in
-build) build "${1:-uml}" ;;
+build) build "${1:-uml}" "${2:-}" ;;
 up)
     none_are_up
     trap '[ $? = 0 ] || down' EXIT

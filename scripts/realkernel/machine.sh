@@ -7,8 +7,8 @@ packages+=,iproute2,iptables,e2fsprogs,dmsetup,etcd-server
 
 is_emulated() { [ "$(cat "$dir/kind" 2>/dev/null)" = qemu ]; }
 
-build() { # uml or qemu
-    local suite source kernel tables root=$dir/root
+build() { # uml or qemu; Debian's release, or this machine's
+    local suite=${2:-} this source kernel tables root=$dir/root
     [ ! -e "$dir/base.img" ] || return 0
     case $1 in
     uml) kernel=user-mode-linux ;;
@@ -17,8 +17,9 @@ build() { # uml or qemu
     esac
     mkdir -p "$dir"
     # From where this machine takes its packages.
-    suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    source=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $suite" | head -n 1)
+    this=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    source=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $this" | head -n 1)
+    suite=${suite:-$this}
     rm -rf "$root"
     mmdebstrap --quiet --variant=apt --include="$packages,$kernel" "$suite" "$root" "deb $source $suite main"
     [ -e "$dir/key" ] || ssh-keygen -q -t ed25519 -N '' -f "$dir/key"

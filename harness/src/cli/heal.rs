@@ -94,7 +94,9 @@ fn clusters(file: &Path) -> Result<Exit, CliError> {
         for healed in runtime::block_on(heal(machines, &program))?? {
             complete &= healed.outcome.is_ok();
             let (Ok(said) | Err(said)) = &healed.outcome;
-            output::print(&format!("{}: {said}\n", healed.node))?;
+            for line in said.lines() {
+                output::print(&format!("{}: {line}\n", healed.node))?;
+            }
         }
     }
     Ok(exit(complete))

@@ -5,7 +5,8 @@
 //! possible, which is right before something at the same replica whose outcome depends on it ([`Event::conflicts`]) or
 //! before its sender concludes something from the answer. So a step is one conclusion, with all deliveries that it needs.
 //! States are told apart by their hash, and those that differ only in the names of followers are one. Which entries are
-//! taken over is chosen beforehand, so that nobody can ask for the others.
+//! taken over is chosen beforehand, so that nobody can ask for the others. What is too large to be walked through is
+//! sampled ([`wander`]).
 
 mod accept;
 mod deliver;
@@ -16,6 +17,7 @@ mod propose;
 mod recover;
 mod symmetry;
 mod tests;
+mod wander;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -133,21 +135,7 @@ fn explore(scope: Scope, rules: Rules) -> Result<usize, String> {
 }
 
 fn walk(scope: Scope, takeovers: &[Place], rules: Rules) -> Result<usize, String> {
-    let members: Vec<_> = (0..scope.members).map(ReplicaId).collect();
-    let start = World {
-        replicas: members
-            .iter()
-            .map(|me| Rc::new(Acceptor::new(*me, &members, false)))
-            .collect(),
-        drives: Vec::new(),
-        recoveries: Vec::new(),
-        accepting: Vec::new(),
-        chosen: Vec::new(),
-        proposed: [0; 2],
-        takeovers: takeovers.to_vec(),
-        restarts: 0,
-        learners: 0,
-    };
+    let start = World::start(&scope, takeovers);
     let symmetry = Symmetry::of(&scope, takeovers);
     let mut seen = BTreeSet::from([symmetry.fingerprint(&start)]);
     let mut stack = vec![start];
@@ -177,6 +165,22 @@ fn batch() -> Batch {
 }
 
 impl World {
+    fn start(scope: &Scope, takeovers: &[Place]) -> Self {
+        let members: Vec<_> = (0..scope.members).map(ReplicaId).collect();
+        let replica = |me: &ReplicaId| Rc::new(Acceptor::new(*me, &members, false));
+        Self {
+            replicas: members.iter().map(replica).collect(),
+            drives: Vec::new(),
+            recoveries: Vec::new(),
+            accepting: Vec::new(),
+            chosen: Vec::new(),
+            proposed: [0; 2],
+            takeovers: takeovers.to_vec(),
+            restarts: 0,
+            learners: 0,
+        }
+    }
+
     fn at(&mut self, id: ReplicaId) -> &mut Acceptor {
         Rc::make_mut(&mut self.replicas[id.0 as usize])
     }

@@ -1,3 +1,4 @@
+use super::wander::wander;
 use super::*;
 
 const fn scope(members: u32, entries: Both2, takeovers: usize) -> Scope {
@@ -59,21 +60,63 @@ fn three_replicas_that_learn() {
 }
 
 #[test]
+fn three_replicas_with_one_entry_each_and_two_takeovers() {
+    expect_sound(scope(3, [1, 1], 2));
+}
+
+#[test]
+fn three_replicas_of_which_one_restarts() {
+    let restarts = 1;
+    expect_sound(Scope {
+        restarts,
+        ..scope(3, [1, 1], 1)
+    });
+}
+
+#[test]
+fn three_replicas_with_four_entries_and_two_takeovers_sampled() {
+    expect_no_violation(scope(3, [2, 2], 2), 10_000);
+}
+
+#[test]
+fn five_replicas_with_four_entries_and_two_takeovers_sampled() {
+    expect_no_violation(scope(5, [2, 2], 2), 4_000);
+}
+
+fn expect_no_violation(scope: Scope, ways: u64) {
+    match wander(scope, Rules::RIGHT, 0..ways) {
+        Ok(states) => println!("{scope:?}: {ways} ways, {states} states"),
+        Err(violation) => panic!("{scope:?}: {violation}"),
+    }
+}
+
+#[test]
 #[ignore = "minutes: COPILOT_SCOPE=members,entries,entries,takeovers,restarts,learners"]
 fn a_larger_scope() {
+    expect_sound(asked_for());
+}
+
+#[test]
+#[ignore = "minutes: COPILOT_SCOPE as above, COPILOT_WAYS=how many"]
+fn a_larger_scope_sampled() {
+    let ways = std::env::var("COPILOT_WAYS").map_or(100_000, |ways| ways.parse().unwrap());
+    expect_no_violation(asked_for(), ways);
+}
+
+fn asked_for() -> Scope {
     let text = std::env::var("COPILOT_SCOPE").unwrap_or("3,2,1,1,0,0".into());
     let numbers: Vec<u64> = text.split(',').map(|n| n.parse().unwrap()).collect();
     let [members, pilot, copilot, takeovers, restarts, learners] = numbers[..] else {
         panic!("expected six numbers")
     };
-    expect_sound(Scope {
+    Scope {
         members: members as u32,
         entries: [pilot, copilot],
         takeovers: takeovers as usize,
         restarts: restarts as usize,
         learners: learners as usize,
         limit: 50_000_000,
-    });
+    }
 }
 
 /// The rule as it is often summarised: so many votes suffice, the pilot's own counted.
@@ -96,14 +139,16 @@ fn counting_the_proposer_in_a_recovery_is_caught() {
     expect_caught(scope(3, [1, 1], 1), rules);
 }
 
+fn one_vote_too_low(quorums: Quorums, answered: &[Index]) -> Option<Index> {
+    let mut answered = answered.to_vec();
+    answered.sort_unstable();
+    answered.get(quorums.faults() - 1).copied()
+}
+
 #[test]
 fn a_smaller_final_dependency_is_caught() {
     let rules = Rules {
-        final_dependency: |quorums, answered| {
-            let mut answered = answered.to_vec();
-            answered.sort_unstable();
-            answered.get(quorums.faults() - 1).copied()
-        },
+        final_dependency: one_vote_too_low,
         ..Rules::RIGHT
     };
     expect_caught(scope(3, [1, 1], 0), rules);
@@ -129,4 +174,26 @@ fn overwriting_the_vote_is_caught() {
         ..Rules::RIGHT
     };
     expect_caught(scope(3, [1, 1], 1), rules);
+}
+
+#[test]
+fn each_flaw_is_caught_in_a_sample() {
+    let flaws = [
+        Rules {
+            choose: count_the_proposer,
+            ..Rules::RIGHT
+        },
+        Rules {
+            final_dependency: one_vote_too_low,
+            ..Rules::RIGHT
+        },
+        Rules {
+            overwrites_vote: true,
+            ..Rules::RIGHT
+        },
+    ];
+    for rules in flaws {
+        let violation = wander(scope(3, [2, 2], 2), rules, 0..100_000);
+        println!("{}", violation.expect_err("the flaw is found"));
+    }
 }

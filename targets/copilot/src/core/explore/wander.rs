@@ -1,0 +1,40 @@
+//! Random ways through what is too large to be walked through.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+
+use super::*;
+
+/// Goes so many ways from the start to where nothing more can happen; the first violation, or how many different states
+/// were on them.
+pub(super) fn wander(scope: Scope, rules: Rules, ways: Range<u64>) -> Result<usize, String> {
+    let placements = scope.placements();
+    let mut seen = BTreeSet::new();
+    let mut next = Vec::new();
+    for way in ways {
+        let takeovers = &placements[way as usize % placements.len()];
+        let symmetry = Symmetry::of(&scope, takeovers);
+        let mut world = World::start(&scope, takeovers);
+        for depth in 0.. {
+            world.steps(&scope, &rules, &mut next);
+            if next.is_empty() {
+                break;
+            }
+            let one = chance(way, depth) as usize % next.len();
+            world = next.swap_remove(one);
+            next.clear();
+            let found = world.check();
+            found.map_err(|violation| format!("way {way}: {violation}"))?;
+            world.forget_what_is_over();
+            seen.insert((takeovers, symmetry.fingerprint(&world)));
+        }
+    }
+    Ok(seen.len())
+}
+
+/// The same for the same way, so that one that found something can be gone again.
+fn chance(way: u64, depth: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (way, depth).hash(&mut hasher);
+    hasher.finish()
+}
