@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -195,34 +196,35 @@ impl Load<'_> {
         self.flush(connection, now);
     }
 
-    /// Open loop: sends the requests that are due, over the connections in turn.
+    /// Open loop: sends the requests that are due, over the connections in turn; those of one connection together.
     fn deal_out(&mut self, connections: &mut [Connection], now: Monotonic) {
-        while self.pace.next().is_some_and(|next| next <= now) {
-            let count = connections.len();
-            let places = (self.turn..count).chain(0..self.turn);
-            let Some(place) = places
-                .into_iter()
-                .find(|place| connections[*place].room() > 0)
-            else {
-                return;
-            };
-            self.turn = (place + 1) % count;
+        let mut dealt = BTreeSet::new();
+        while let Some(place) = self.next_with_room(connections, now) {
+            self.turn = (place + 1) % connections.len();
             let request = self.requests.next();
             match self.pace.take(now) {
                 Some(Due::Send { since, late }) => {
                     if late {
                         self.recorder.late(request.op);
                     }
-                    let connection = &mut connections[place];
-                    connection
-                        .pipeline
-                        .send(request, since, now, &mut self.requests);
-                    self.flush(connection, now);
+                    let pipeline = &mut connections[place].pipeline;
+                    pipeline.send(request, since, now, &mut self.requests);
+                    dealt.insert(place);
                 }
                 Some(Due::Drop) => self.recorder.dropped(request.op),
-                None => return,
+                None => break,
             }
         }
+        for place in dealt {
+            self.flush(&mut connections[place], now);
+        }
+    }
+
+    /// Who sends the next request, if one is due.
+    fn next_with_room(&self, connections: &[Connection], now: Monotonic) -> Option<usize> {
+        self.pace.next().filter(|next| *next <= now)?;
+        let mut places = (self.turn..connections.len()).chain(0..self.turn);
+        places.find(|place| connections[*place].room() > 0)
     }
 
     /// Open loop: gives up the requests that waited for a free client for too long.

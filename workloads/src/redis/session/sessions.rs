@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -227,17 +228,12 @@ impl Sessions<'_> {
         }
     }
 
-    /// Open loop: sends the requests that are due, over the sessions in turn.
+    /// Open loop: sends the requests that are due, over the sessions in turn. Those of one session leave together: one
+    /// at a time, a generator that is behind would be so for good.
     pub(super) fn deal_out(&self, groups: &mut [Group], load: &mut Load, now: Monotonic) {
-        while load.pace.next().is_some_and(|next| next <= now) {
-            let count = groups.len();
-            let has_room =
-                |group: &Group| group.desk.idle() > 0 && group.lanes.iter().any(Lane::is_ready);
-            let mut places = (load.turn..count).chain(0..load.turn);
-            let Some(place) = places.find(|place| has_room(&groups[*place])) else {
-                return;
-            };
-            load.turn = (place + 1) % count;
+        let mut dealt = BTreeSet::new();
+        while let Some(place) = next_with_room(groups, load, now) {
+            load.turn = (place + 1) % groups.len();
             let request = load.requests.next();
             match load.pace.take(now) {
                 Some(Due::Send { since, late }) => {
@@ -245,13 +241,24 @@ impl Sessions<'_> {
                         load.recorder.late(request.op);
                     }
                     groups[place].desk.take(request, since, now);
-                    self.flush(&mut groups[place], Some(load), now);
+                    dealt.insert(place);
                 }
                 Some(Due::Drop) => load.recorder.dropped(request.op),
-                None => return,
+                None => break,
             }
         }
+        for place in dealt {
+            self.flush(&mut groups[place], Some(load), now);
+        }
     }
+}
+
+/// Who sends the next request, if one is due.
+fn next_with_room(groups: &[Group], load: &Load, now: Monotonic) -> Option<usize> {
+    load.pace.next().filter(|next| *next <= now)?;
+    let has_room = |group: &Group| group.desk.idle() > 0 && group.lanes.iter().any(Lane::is_ready);
+    let mut places = (load.turn..groups.len()).chain(0..load.turn);
+    places.find(|place| has_room(&groups[*place]))
 }
 
 /// Where two lanes go: one that is at a pilot stays there.
