@@ -28,7 +28,7 @@ const OFFERED: f64 = 0.7;
 /// Rates between which the peak is looked for, as parts of what a closed loop reaches.
 const RATES: [f64; 10] = [0.1, 0.13, 0.17, 0.22, 0.29, 0.38, 0.49, 0.64, 0.83, 1.0];
 
-/// A rate is carried as long as p99 stays below this multiple of that at the lowest rate. Beyond it a queue decides, and a
+/// A rate is carried as long as p99 stays below this multiple of the least at any rate. Beyond it a queue decides, and a
 /// system at the limit of its CPU is slow without any fault.
 const MOST_P99: f64 = 2.0;
 
@@ -178,17 +178,15 @@ fn cells(analysis: &Analysis) -> impl Iterator<Item = (f64, f64)> {
     phases.filter_map(|phase| Some((phase.rps.median, phase.p99?.median)))
 }
 
-/// The highest of [`RATES`] up to which all are carried; none if the lowest is not.
+/// The highest of [`RATES`] that is carried, which says the same of those below it, whatever else the machine did while
+/// they were measured; none if none is.
 fn carried(most: f64, found: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
-    let mut least_p99 = None;
-    RATES
-        .iter()
-        .map(|part| part * most)
+    let found: Vec<_> = found.collect();
+    let least_p99 = found.iter().map(|(_, p99)| *p99).fold(f64::MAX, f64::min);
+    let rates = RATES.iter().map(|part| part * most);
+    rates
         .zip(found)
-        .take_while(|(rate, (rps, p99))| {
-            *rps >= rate * LEAST_ANSWERED && *p99 <= *least_p99.get_or_insert(*p99) * MOST_P99
-        })
-        .last()
+        .rfind(|(rate, (rps, p99))| *rps >= rate * LEAST_ANSWERED && *p99 <= least_p99 * MOST_P99)
         .map(|(rate, _)| rate)
 }
 
@@ -255,8 +253,13 @@ mod tests {
     fn the_peak_is_where_the_queue_begins() {
         let found = |all: &[(f64, f64)]| carried(1000.0, all.iter().copied());
         assert_eq!(
-            found(&[(100.0, 4.0), (130.0, 7.9), (170.0, 8.1), (220.0, 5.0)]),
+            found(&[(100.0, 4.0), (130.0, 7.9), (170.0, 8.1), (220.0, 9.0)]),
             Some(130.0)
+        );
+        // What a neighbour of this machine did in between says nothing about the system.
+        assert_eq!(
+            found(&[(100.0, 9.0), (130.0, 40.0), (170.0, 5.0), (220.0, 20.0)]),
+            Some(170.0)
         );
         assert_eq!(found(&[(100.0, 4.0), (120.0, 4.0)]), Some(100.0));
         assert_eq!(found(&[(90.0, 4.0)]), None);
