@@ -96,10 +96,8 @@ fn healing_one_host_leaves_the_run_on_another_alone() {
     assert!(healed.status.success(), "{said}");
     assert!(said.contains("h1: healed: dead-"), "{said}");
     let stdout = String::from_utf8_lossy(&healed.stdout);
-    assert!(
-        stdout.lines().all(|line| line.starts_with("h1: ")),
-        "{said}"
-    );
+    let of_its_machines = |line: &str| ["h1: ", "h3: "].iter().any(|name| line.starts_with(name));
+    assert!(stdout.lines().all(of_its_machines), "{said}");
     assert_eq!(hosts.traces("dead", 1), Vec::<String>::new(), "{said}");
     let after = others();
     // Unless this machine is so busy that the run is over.
