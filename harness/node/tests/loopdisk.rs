@@ -131,5 +131,8 @@ fn what_cannot_be_is_said_before_anything_is_made() {
         ..too_small
     };
     let error = LoopDisk::create(&too_large).unwrap_err().to_string();
-    assert!(error.contains("bytes are free"), "{error}");
+    assert!(
+        error.contains("are free, and 512MiB are to stay so"),
+        "{error}"
+    );
 }
