@@ -67,7 +67,8 @@ boot_uml() { # number, kernel's parameters
 
 boot_qemu() { # number, kernel's parameters
     [ -e "$dir/n$1.img" ] || cp --sparse=always "$dir/base.img" "$dir/n$1.img"
-    start "$1" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -M q35 -smp 1 -m 640 \
+    # Without cx16: QEMU 7.2's emulation of it has left nonsense in the flags, which ended Debian 13's kernel.
+    start "$1" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,-cx16 -M q35 -smp 1 -m 640 \
         -nodefaults -no-user-config -display none -no-reboot -serial stdio \
         -kernel "$dir/kernel" -initrd "$dir/initrd" \
         -append "root=/dev/vda console=ttyS0 mitigations=off net.ifnames=0 $2:eth0:off" \

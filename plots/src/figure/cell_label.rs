@@ -2,22 +2,37 @@ use std::collections::BTreeMap;
 
 use results::stats::CellAnalysis;
 
+use crate::font;
+
 /// How figures name a cell: by its target, and by what it sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CellLabel {
     pub(crate) target: String,
-    /// Empty when the experiment sweeps nothing.
-    pub(crate) settings: String,
+    /// Name and value of each; empty when the experiment sweeps nothing.
+    settings: Vec<String>,
 }
 
 impl CellLabel {
     /// On one line.
     pub(crate) fn line(&self) -> String {
-        if self.settings.is_empty() {
-            self.target.clone()
-        } else {
-            format!("{}, {}", self.target, self.settings)
+        let parts = std::iter::once(&self.target).chain(&self.settings);
+        parts.map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What it sets in lines that fit; a setting is broken only where it is longer than a line.
+    pub(crate) fn settings(&self, size: f64, room: f64) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for setting in &self.settings {
+            let longer = lines.last().map(|line| format!("{line}, {setting}"));
+            match longer.filter(|line| font::width(line, size) <= room) {
+                Some(line) => {
+                    lines.pop();
+                    lines.push(line);
+                }
+                None => lines.extend(font::wrap(setting, size, room)),
+            }
         }
+        lines
     }
 }
 
@@ -31,7 +46,7 @@ pub(crate) fn cell_labels(cells: &[CellAnalysis]) -> Vec<CellLabel> {
     }
     let whole_name = |cell: &CellAnalysis| CellLabel {
         target: cell.id.to_string(),
-        settings: String::new(),
+        settings: Vec::new(),
     };
     labels
         .into_iter()
@@ -47,7 +62,7 @@ pub(crate) fn cell_labels(cells: &[CellAnalysis]) -> Vec<CellLabel> {
 }
 
 fn label(cell: &CellAnalysis, cells: &[CellAnalysis]) -> CellLabel {
-    let settings: Vec<String> = cell
+    let settings = cell
         .parameters
         .iter()
         // What is the same everywhere tells nothing apart.
@@ -61,7 +76,7 @@ fn label(cell: &CellAnalysis, cells: &[CellAnalysis]) -> CellLabel {
         .collect();
     CellLabel {
         target: cell.target.clone(),
-        settings: settings.join(", "),
+        settings,
     }
 }
 
@@ -86,4 +101,33 @@ fn plain(value: &impl ToString) -> String {
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'));
     unquoted.unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_broken_between_each_other_and_only_then_within() {
+        let label = CellLabel {
+            target: "etcd".to_owned(),
+            settings: ["servers 3", "role pilot", "type net.delay-40ms"]
+                .map(str::to_owned)
+                .into(),
+        };
+        assert_eq!(
+            label.line(),
+            "etcd, servers 3, role pilot, type net.delay-40ms"
+        );
+        let room = font::width("type net.delay-40ms", 9.0);
+        assert_eq!(
+            label.settings(9.0, room),
+            ["servers 3, role pilot", "type net.delay-40ms"]
+        );
+        let room = font::width("net.delay-40ms", 9.0);
+        assert_eq!(
+            label.settings(9.0, room),
+            ["servers 3", "role pilot", "type", "net.delay-40ms"]
+        );
+    }
 }

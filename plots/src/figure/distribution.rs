@@ -13,6 +13,7 @@ const HEIGHT: f64 = 150.0;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 18.0;
 const GAP: f64 = 24.0;
+const TITLE_LINE: f64 = 11.0;
 
 const CURVES: [(Phase, Stroke); 2] = [
     (Phase::Baseline, Stroke::solid(Ink::Series(0), 1.5)),
@@ -60,13 +61,10 @@ pub(crate) fn latency_cdf(analysis: &Analysis, pooled: &[Pooled]) -> Option<Figu
         .collect();
     let labels = cell_labels(&analysis.cells);
     let columns = if labels.len() == 1 { 1 } else { 2 };
-    let title = if labels.iter().any(|label| !label.settings.is_empty()) {
-        26.0
-    } else {
-        15.0
-    };
-    let top = legend::draw(&mut scene, LEFT, 6.0, &keys) + title;
     let width = (WIDTH - LEFT - RIGHT - GAP * (columns as f64 - 1.0)) / columns as f64;
+    let lines = labels.iter().map(|label| title_lines(label, width).len());
+    let title = 4.0 + TITLE_LINE * lines.max().unwrap_or_default() as f64;
+    let top = legend::draw(&mut scene, LEFT, 6.0, &keys) + title;
     let mut bottom = top;
     for (index, ((cell, drawn), label)) in
         analysis.cells.iter().zip(pooled).zip(&labels).enumerate()
@@ -105,15 +103,20 @@ pub(crate) fn latency_cdf(analysis: &Analysis, pooled: &[Pooled]) -> Option<Figu
 fn draw_title(scene: &mut Scene, panel: &Panel, label: &CellLabel) {
     let room = panel.right - panel.left;
     let mut y = panel.top - 5.0;
-    let lines = [
-        (&label.settings, NOTE + 0.5, Ink::Muted),
-        (&label.target, SMALL, Ink::Text),
-    ];
-    for (text, size, ink) in lines.into_iter().filter(|(text, ..)| !text.is_empty()) {
+    for (text, size, ink) in title_lines(label, room).into_iter().rev() {
         let style = Style::new(size, ink, Anchor::Start);
-        scene.text(Point(panel.left, y), font::fit(text, size, room), style);
-        y -= 11.0;
+        scene.text(Point(panel.left, y), font::fit(&text, size, room), style);
+        y -= TITLE_LINE;
     }
+}
+
+/// Text, size and colour.
+fn title_lines(label: &CellLabel, room: f64) -> Vec<(String, f64, Ink)> {
+    let settings = label.settings(NOTE + 0.5, room).into_iter();
+    let settings = settings.map(|text| (text, NOTE + 0.5, Ink::Muted));
+    std::iter::once((label.target.clone(), SMALL, Ink::Text))
+        .chain(settings)
+        .collect()
 }
 
 /// What all panels share, so that they can be compared.

@@ -14,6 +14,9 @@ const BETWEEN_BARS: f64 = 2.0;
 const BETWEEN_CELLS: f64 = 14.0;
 /// Room right of the longest bar for its number and ratio.
 const NUMBERS: f64 = 92.0;
+/// No label is wider; longer ones take more lines.
+const LABEL: f64 = 165.0;
+const LABEL_LINE: f64 = 12.0;
 
 const PHASES: [(Phase, Bar); 3] = [
     (
@@ -52,7 +55,6 @@ pub(crate) fn throughput(analysis: &Analysis) -> Option<Figure> {
         .map(|(phase, bar)| (Key::Bar(*bar), phase.to_string()))
         .collect();
     let group = phases.len() as f64 * (BAR + BETWEEN_BARS) - BETWEEN_BARS;
-    let height = analysis.cells.len() as f64 * (group + BETWEEN_CELLS);
     let texts: Vec<Vec<LabelLine>> = analysis
         .cells
         .iter()
@@ -64,14 +66,16 @@ pub(crate) fn throughput(analysis: &Analysis) -> Option<Figure> {
         .flatten()
         .map(|(text, size, _)| font::width(text, *size))
         .fold(40.0, f64::max)
-        .min(150.0);
+        .min(LABEL);
+    let most_lines = texts.iter().map(Vec::len).max().unwrap_or_default();
+    let cell_height = group.max(most_lines as f64 * LABEL_LINE - 4.0) + BETWEEN_CELLS;
     let left = label_width + 16.0;
     let top = legend::draw(&mut scene, left, 6.0, &keys) + 2.0;
     let panel = Panel {
         left,
         top,
         right: WIDTH - 16.0,
-        bottom: top + height,
+        bottom: top + analysis.cells.len() as f64 * cell_height,
     };
     let highest = analysis
         .cells
@@ -82,7 +86,7 @@ pub(crate) fn throughput(analysis: &Analysis) -> Option<Figure> {
     let scale = Scale::up_to(highest * panel_stretch(&panel), panel.across(), 5);
     panel.x_axis(&mut scene, &scale, Labels::Shown);
 
-    let mut y = top + BETWEEN_CELLS / 2.0;
+    let mut y = top + (cell_height - group) / 2.0;
     for (cell, lines) in analysis.cells.iter().zip(texts) {
         let slot = Panel {
             top: y,
@@ -104,7 +108,7 @@ pub(crate) fn throughput(analysis: &Analysis) -> Option<Figure> {
                 draw_bar(&mut scene, &scale, *bar, at, numbers);
             }
         }
-        y += group + BETWEEN_CELLS;
+        y += cell_height;
     }
     panel.edges(&mut scene);
     panel.x_title(&mut scene, "throughput (operations/s)");
@@ -147,9 +151,12 @@ type LabelLine = (String, f64, Ink);
 
 fn label_lines(cell: &CellAnalysis, label: &CellLabel) -> Vec<LabelLine> {
     let mut lines = vec![(label.target.clone(), SMALL, Ink::Text)];
-    if !label.settings.is_empty() {
-        lines.push((label.settings.clone(), NOTE + 0.5, Ink::Muted));
-    }
+    let settings = label.settings(NOTE + 0.5, LABEL);
+    lines.extend(
+        settings
+            .into_iter()
+            .map(|text| (text, NOTE + 0.5, Ink::Muted)),
+    );
     let invalid = cell.invalid().len();
     if invalid > 0 && !cell.phases.is_empty() {
         let text = format!("{invalid} of {} trials invalid", cell.trials.len());
@@ -159,7 +166,8 @@ fn label_lines(cell: &CellAnalysis, label: &CellLabel) -> Vec<LabelLine> {
 }
 
 fn draw_label(scene: &mut Scene, lines: Vec<LabelLine>, slot: &Panel, width: f64) {
-    let mut y = (slot.top + slot.bottom) / 2.0 - (lines.len() as f64 - 1.0) * 6.0 + 3.5;
+    let mut y =
+        (slot.top + slot.bottom) / 2.0 - (lines.len() as f64 - 1.0) * LABEL_LINE / 2.0 + 3.5;
     for (text, size, ink) in lines {
         let style = Style::new(size, ink, Anchor::End);
         scene.text(
@@ -167,7 +175,7 @@ fn draw_label(scene: &mut Scene, lines: Vec<LabelLine>, slot: &Panel, width: f64
             font::fit(&text, size, width),
             style,
         );
-        y += 12.0;
+        y += LABEL_LINE;
     }
 }
 
