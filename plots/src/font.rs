@@ -47,15 +47,34 @@ pub(crate) fn fit(text: &str, size: f64, room: f64) -> String {
 
 /// A text in lines that fit; a word longer than a line is cut.
 pub(crate) fn wrap(text: &str, size: f64, room: f64) -> Vec<String> {
+    let fits = |line: &str| width(line, size) <= room;
+    fill(text.split_whitespace(), " ", fits, |word| {
+        vec![fit(word, size, room)]
+    })
+}
+
+/// A list in lines that fit; an item longer than a line is broken between its words.
+pub(crate) fn wrap_list(items: &[String], size: f64, room: f64) -> Vec<String> {
+    let items = items.iter().map(String::as_str);
+    let fits = |line: &str| width(line, size) <= room;
+    fill(items, ", ", fits, |item| wrap(item, size, room))
+}
+
+fn fill<'a>(
+    pieces: impl Iterator<Item = &'a str>,
+    joint: &str,
+    fits: impl Fn(&str) -> bool,
+    new_lines: impl Fn(&str) -> Vec<String>,
+) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        let longer = lines.last().map(|line| format!("{line} {word}"));
-        match longer.filter(|line| width(line, size) <= room) {
+    for piece in pieces {
+        let longer = lines.last().map(|line| format!("{line}{joint}{piece}"));
+        match longer.filter(|line| fits(line)) {
             Some(line) => {
                 lines.pop();
                 lines.push(line);
             }
-            None => lines.push(fit(word, size, room)),
+            None => lines.extend(new_lines(piece)),
         }
     }
     lines
@@ -153,5 +172,20 @@ mod tests {
         let lines = wrap("one two three four five six", 10.0, 50.0);
         assert!(lines.len() > 1 && lines.iter().all(|line| width(line, 10.0) <= 50.0));
         assert_eq!(lines.join(" "), "one two three four five six");
+    }
+
+    #[test]
+    fn a_list_is_broken_between_its_items_and_only_then_within() {
+        let items = ["servers 3", "role pilot", "type net.delay-40ms"].map(str::to_owned);
+        let room = width("type net.delay-40ms", 9.0);
+        assert_eq!(
+            wrap_list(&items, 9.0, room),
+            ["servers 3, role pilot", "type net.delay-40ms"]
+        );
+        let room = width("net.delay-40ms", 9.0);
+        assert_eq!(
+            wrap_list(&items, 9.0, room),
+            ["servers 3", "role pilot", "type", "net.delay-40ms"]
+        );
     }
 }

@@ -3,11 +3,13 @@ use std::collections::BTreeMap;
 use results::stats::CellAnalysis;
 
 use crate::font;
+use crate::panel::{NOTE, SMALL};
+use crate::scene::Ink;
 
 /// How figures name a cell: by its target, and by what it sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CellLabel {
-    pub(crate) target: String,
+    target: String,
     /// Name and value of each; empty when the experiment sweeps nothing.
     settings: Vec<String>,
 }
@@ -19,22 +21,22 @@ impl CellLabel {
         parts.map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
-    /// What it sets in lines that fit; a setting is broken only where it is longer than a line.
-    pub(crate) fn settings(&self, size: f64, room: f64) -> Vec<String> {
-        let mut lines: Vec<String> = Vec::new();
-        for setting in &self.settings {
-            let longer = lines.last().map(|line| format!("{line}, {setting}"));
-            match longer.filter(|line| font::width(line, size) <= room) {
-                Some(line) => {
-                    lines.pop();
-                    lines.push(line);
-                }
-                None => lines.extend(font::wrap(setting, size, room)),
-            }
-        }
+    /// The target, and below it what it sets, in lines that fit.
+    pub(super) fn lines(&self, room: f64) -> Vec<LabelLine> {
+        const SETTINGS: f64 = NOTE + 0.5;
+        let settings = font::wrap_list(&self.settings, SETTINGS, room);
+        let mut lines = vec![(font::fit(&self.target, SMALL, room), SMALL, Ink::Text)];
+        lines.extend(
+            settings
+                .into_iter()
+                .map(|text| (text, SETTINGS, Ink::Muted)),
+        );
         lines
     }
 }
+
+/// Text, size and colour.
+pub(super) type LabelLine = (String, f64, Ink);
 
 /// The labels of all cells, in order. Fields are named by the end of their path that tells them apart; cells that
 /// would still look alike are named by their whole name.
@@ -101,33 +103,4 @@ fn plain(value: &impl ToString) -> String {
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'));
     unquoted.unwrap_or(&text).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_are_broken_between_each_other_and_only_then_within() {
-        let label = CellLabel {
-            target: "etcd".to_owned(),
-            settings: ["servers 3", "role pilot", "type net.delay-40ms"]
-                .map(str::to_owned)
-                .into(),
-        };
-        assert_eq!(
-            label.line(),
-            "etcd, servers 3, role pilot, type net.delay-40ms"
-        );
-        let room = font::width("type net.delay-40ms", 9.0);
-        assert_eq!(
-            label.settings(9.0, room),
-            ["servers 3, role pilot", "type net.delay-40ms"]
-        );
-        let room = font::width("net.delay-40ms", 9.0);
-        assert_eq!(
-            label.settings(9.0, room),
-            ["servers 3", "role pilot", "type", "net.delay-40ms"]
-        );
-    }
 }

@@ -3,9 +3,8 @@ use results::stats::Analysis;
 use vocab::ids::Phase;
 
 use super::{CellLabel, Figure, WIDTH, cell_labels, notes};
-use crate::font;
 use crate::legend::{self, Key};
-use crate::panel::{Labels, NOTE, Panel, SMALL, footnotes};
+use crate::panel::{Labels, Panel, footnotes};
 use crate::scale::Scale;
 use crate::scene::{Anchor, Dash, Ink, Point, Scene, Stroke, Style};
 
@@ -62,7 +61,7 @@ pub(crate) fn latency_cdf(analysis: &Analysis, pooled: &[Pooled]) -> Option<Figu
     let labels = cell_labels(&analysis.cells);
     let columns = if labels.len() == 1 { 1 } else { 2 };
     let width = (WIDTH - LEFT - RIGHT - GAP * (columns as f64 - 1.0)) / columns as f64;
-    let lines = labels.iter().map(|label| title_lines(label, width).len());
+    let lines = labels.iter().map(|label| label.lines(width).len());
     let title = 4.0 + TITLE_LINE * lines.max().unwrap_or_default() as f64;
     let top = legend::draw(&mut scene, LEFT, 6.0, &keys) + title;
     let mut bottom = top;
@@ -103,20 +102,11 @@ pub(crate) fn latency_cdf(analysis: &Analysis, pooled: &[Pooled]) -> Option<Figu
 fn draw_title(scene: &mut Scene, panel: &Panel, label: &CellLabel) {
     let room = panel.right - panel.left;
     let mut y = panel.top - 5.0;
-    for (text, size, ink) in title_lines(label, room).into_iter().rev() {
+    for (text, size, ink) in label.lines(room).into_iter().rev() {
         let style = Style::new(size, ink, Anchor::Start);
-        scene.text(Point(panel.left, y), font::fit(&text, size, room), style);
+        scene.text(Point(panel.left, y), text, style);
         y -= TITLE_LINE;
     }
-}
-
-/// Text, size and colour.
-fn title_lines(label: &CellLabel, room: f64) -> Vec<(String, f64, Ink)> {
-    let settings = label.settings(NOTE + 0.5, room).into_iter();
-    let settings = settings.map(|text| (text, NOTE + 0.5, Ink::Muted));
-    std::iter::once((label.target.clone(), SMALL, Ink::Text))
-        .chain(settings)
-        .collect()
 }
 
 /// What all panels share, so that they can be compared.

@@ -2,6 +2,7 @@ use results::stats::{Analysis, CellAnalysis, CellPhase};
 use results::table::thousands;
 use vocab::ids::Phase;
 
+use super::cell_label::LabelLine;
 use super::{CellLabel, Figure, WIDTH, cell_labels, notes};
 use crate::font;
 use crate::legend::{self, Bar, Hatched, Key};
@@ -65,10 +66,9 @@ pub(crate) fn throughput(analysis: &Analysis) -> Option<Figure> {
         .iter()
         .flatten()
         .map(|(text, size, _)| font::width(text, *size))
-        .fold(40.0, f64::max)
-        .min(LABEL);
+        .fold(40.0, f64::max);
     let most_lines = texts.iter().map(Vec::len).max().unwrap_or_default();
-    let cell_height = group.max(most_lines as f64 * LABEL_LINE - 4.0) + BETWEEN_CELLS;
+    let cell_height = group.max(most_lines as f64 * LABEL_LINE) + BETWEEN_CELLS;
     let left = label_width + 16.0;
     let top = legend::draw(&mut scene, left, 6.0, &keys) + 2.0;
     let panel = Panel {
@@ -93,7 +93,7 @@ pub(crate) fn throughput(analysis: &Analysis) -> Option<Figure> {
             bottom: y + group,
             ..panel
         };
-        draw_label(&mut scene, lines, &slot, label_width);
+        draw_label(&mut scene, lines, &slot);
         if cell.phases.is_empty() {
             let reasons = cell.invalid();
             let reason = reasons
@@ -146,17 +146,8 @@ fn occurring(cells: &[CellAnalysis]) -> Vec<(Phase, Bar)> {
         .collect()
 }
 
-/// Text, size and colour.
-type LabelLine = (String, f64, Ink);
-
 fn label_lines(cell: &CellAnalysis, label: &CellLabel) -> Vec<LabelLine> {
-    let mut lines = vec![(label.target.clone(), SMALL, Ink::Text)];
-    let settings = label.settings(NOTE + 0.5, LABEL);
-    lines.extend(
-        settings
-            .into_iter()
-            .map(|text| (text, NOTE + 0.5, Ink::Muted)),
-    );
+    let mut lines = label.lines(LABEL);
     let invalid = cell.invalid().len();
     if invalid > 0 && !cell.phases.is_empty() {
         let text = format!("{invalid} of {} trials invalid", cell.trials.len());
@@ -165,16 +156,12 @@ fn label_lines(cell: &CellAnalysis, label: &CellLabel) -> Vec<LabelLine> {
     lines
 }
 
-fn draw_label(scene: &mut Scene, lines: Vec<LabelLine>, slot: &Panel, width: f64) {
+fn draw_label(scene: &mut Scene, lines: Vec<LabelLine>, slot: &Panel) {
     let mut y =
         (slot.top + slot.bottom) / 2.0 - (lines.len() as f64 - 1.0) * LABEL_LINE / 2.0 + 3.5;
     for (text, size, ink) in lines {
         let style = Style::new(size, ink, Anchor::End);
-        scene.text(
-            Point(slot.left - 8.0, y),
-            font::fit(&text, size, width),
-            style,
-        );
+        scene.text(Point(slot.left - 8.0, y), text, style);
         y += LABEL_LINE;
     }
 }
