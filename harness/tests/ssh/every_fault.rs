@@ -6,7 +6,7 @@ use results::{EventKind, RunDir, TrialDir};
 use vocab::ids::NodeName;
 
 use super::HONEST;
-use crate::hosts::{Hosts, text, wait_until};
+use crate::hosts::{Hosts, text};
 
 /// Faults with strengths that show within two seconds.
 const KINDS: &[&str] = &[
@@ -132,9 +132,7 @@ fn every_fault_is_in_and_out_again() {
     }
     hosts.assert_clean();
     for host in [1, 2] {
-        wait_until("nothing of the run is on the machine", || {
-            hosts.traces("every-fault", host).is_empty() && hosts.programs(host).is_empty()
-        });
+        hosts.assert_gone("every-fault", host);
     }
     hosts.assert_no_masters();
 }

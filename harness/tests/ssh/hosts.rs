@@ -1,5 +1,6 @@
 //! Hosts of the project's own script, and controllers that reach them.
 
+use std::fmt::Debug;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -20,14 +21,20 @@ const MASTERS_LINGER: Duration = Duration::from_secs(20 + 40);
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/testhosts.sh");
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_depbench");
 
-/// Arguments: a run's name, a host, and its network.
-const TRACES: &str = r#"
+/// Arguments: a run's name and a host, or nothing and `*`.
+const GROUPS_AND_DISKS: &str = r#"
 run=$1 host=$2 PATH="$PATH:/usr/sbin:/sbin"
 find /sys/fs/cgroup -maxdepth 2 -type d -name "*$run-2*-$host" 2>/dev/null
 losetup --list --noheadings --output NAME,BACK-FILE | grep -- "$run-2[^/]*-$host[-/]"
-nsenter --net="$3" tc qdisc show | grep -vE 'qdisc (noqueue|pfifo_fast|fq_codel) '
-nsenter --net="$3" ip -o link | grep -o 'db-[^:@ ]*'
-nsenter --net="$3" iptables-save | grep DEPBENCH
+true
+"#;
+
+/// Argument: a host's network.
+const IN_NETWORK: &str = r#"
+PATH="$PATH:/usr/sbin:/sbin"
+nsenter --net="$1" tc qdisc show | grep -vE 'qdisc (noqueue|pfifo_fast|fq_codel) '
+nsenter --net="$1" ip -o link | grep -o 'db-[^:@ ]*'
+nsenter --net="$1" iptables-save | grep DEPBENCH
 true
 "#;
 
@@ -35,6 +42,8 @@ true
 pub(crate) struct Hosts {
     temp: TempDir,
     count: usize,
+    /// Groups and disks that were there before: a test that was killed leaves some, by the names of the next one's.
+    of_others: Vec<String>,
 }
 
 impl Hosts {
@@ -72,7 +81,11 @@ impl Hosts {
         }
         // Short, because sockets lie below it.
         let temp = tempfile::Builder::new().prefix("dbh-").tempdir().unwrap();
-        let hosts = Hosts { temp, count };
+        let hosts = Hosts {
+            temp,
+            count,
+            of_others: lines(GROUPS_AND_DISKS, &["", "*"]),
+        };
         hosts.script(&["up", &count.to_string()]);
         Some(hosts)
     }
@@ -213,14 +226,20 @@ impl Hosts {
     /// What a run has on a host besides files and processes: control groups and loop disks, which are this machine's, and
     /// what is in the host's network, whosever that is.
     pub(crate) fn traces(&self, run: &str, host: usize) -> Vec<String> {
-        let ran = Command::new("/bin/sh")
-            .args(["-c", TRACES, "sh", run, &format!("h{host}")])
-            .arg(self.network(host))
-            .output()
-            .unwrap();
-        let said = text(&ran);
-        assert!(ran.status.success(), "{said}");
-        said.lines().map(str::to_owned).collect()
+        let mut traces = lines(GROUPS_AND_DISKS, &[run, &format!("h{host}")]);
+        traces.retain(|line| !self.of_others.contains(line));
+        traces.extend(lines(IN_NETWORK, &[self.network(host).to_str().unwrap()]));
+        traces
+    }
+
+    /// Waits until nothing of a run is on a host, and nothing runs there.
+    pub(crate) fn assert_gone(&self, run: &str, host: usize) {
+        wait_until_none(PATIENCE, &format!("{run} on h{host}"), || {
+            let programs = self.programs(host).into_iter();
+            let mut left = self.traces(run, host);
+            left.extend(programs.map(|(pid, line)| format!("{pid} {line}")));
+            left
+        });
     }
 
     /// The processes in a host's network but for sshd: their numbers here, and their command lines.
@@ -249,7 +268,7 @@ impl Hosts {
 
     /// Waits until no host has anything left.
     pub(crate) fn assert_clean(&self) {
-        wait_until("the hosts are clean", || self.left().is_empty());
+        wait_until_none(PATIENCE, "journals or directories", || self.left());
     }
 
     /// The ssh programs, masters above all, that have connections to the hosts.
@@ -262,9 +281,7 @@ impl Hosts {
 
     /// Waits until no ssh connection to the hosts is left on the controller's side.
     pub(crate) fn assert_no_masters(&self) {
-        wait_for(MASTERS_LINGER, "no ssh process is left", || {
-            self.masters().is_empty()
-        });
+        wait_until_none(MASTERS_LINGER, "ssh processes", || self.masters());
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
@@ -352,16 +369,39 @@ pub(crate) fn processes() -> Vec<String> {
 }
 
 /// Waits with patience.
-pub(crate) fn wait_until(what: &str, holds: impl FnMut() -> bool) {
-    wait_for(PATIENCE, what, holds);
-}
-
-fn wait_for(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + patience;
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
     while !holds() {
-        assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+fn wait_until_none<T: Debug>(patience: Duration, what: &str, mut left: impl FnMut() -> Vec<T>) {
+    let deadline = Instant::now() + patience;
+    loop {
+        let left = left();
+        if left.is_empty() {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "still there after {patience:?}: {what}: {left:#?}"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// What a script prints.
+fn lines(script: &str, arguments: &[&str]) -> Vec<String> {
+    let ran = Command::new("/bin/sh")
+        .args(["-c", script, "sh"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let said = text(&ran);
+    assert!(ran.status.success(), "{said}");
+    said.lines().map(str::to_owned).collect()
 }
 
 /// Both outputs, for messages.

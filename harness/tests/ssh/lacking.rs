@@ -1,7 +1,7 @@
 //! Machines that lack something that an experiment needs: the programs of network faults, and room.
 
 use super::reach::check;
-use crate::hosts::{Hosts, text, wait_until};
+use crate::hosts::{Hosts, text};
 
 fn slow(kind: &str) -> String {
     format!(
@@ -82,9 +82,7 @@ fn a_full_state_directory_is_told() {
         for part in parts.iter().chain(&["No space left on device"]) {
             assert!(said.contains(part), "{options}: {part}: {said}");
         }
-        wait_until("nothing is left", || {
-            hosts.traces("full", 1).is_empty() && hosts.programs(1).is_empty()
-        });
+        hosts.assert_gone("full", 1);
         let left = hosts.on(
             1,
             "find /var/lib/depbench -mindepth 2 ! -name gate; umount /var/lib/depbench",
