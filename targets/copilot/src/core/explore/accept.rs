@@ -1,9 +1,8 @@
 //! How a choice is accepted, from a pilot or whoever recovers.
 
 use std::rc::Rc;
-use std::slice::from_ref;
 
-use super::deliver::{Arrived, Message, Steps};
+use super::deliver::{Answer, Arrived, Message, Steps};
 use super::{Place, Rules, World};
 use crate::core::*;
 
@@ -25,26 +24,35 @@ impl Steps<'_> {
         if lacking == 0 {
             return;
         }
-        let mut found = vec![Vec::new()];
-        for id in self.world.ids() {
+        let found = self.gather(lacking, |id| {
             if accepting.accepted.contains(&id) {
-                continue;
+                return Vec::new();
             }
-            let heard = self.hearing(Message::Choice(position), id);
-            let with_it = |those: &Vec<Arrived>| {
-                let with = |one: &Arrived| [&those[..], from_ref(one)].concat();
-                heard.iter().map(with).collect::<Vec<_>>()
-            };
-            let incomplete = found.iter().filter(|those| those.len() < lacking);
-            let more: Vec<_> = incomplete.flat_map(with_it).collect();
-            found.extend(more);
-        }
+            let heard = self.hearing(Message::Choice(position), id).into_iter();
+            heard.map(|after| Answer { after, told: () }).collect()
+        });
         let complete = found.iter().filter(|those| those.len() == lacking);
-        out.extend(complete.map(|those| self.world.with(those)));
+        out.extend(complete.map(|those| self.world.with(those.iter().map(|it| &it.after))));
     }
 }
 
 impl World {
+    /// What is decided for an entry, or would be if only what has been said arrived. All of it can be: nobody who accepts
+    /// an attempt had refused those before it.
+    pub(super) fn decisions(&self, place: Place) -> impl Iterator<Item = &Choice> {
+        let decided = self.chosen.iter().filter(move |(of, _)| *of == place);
+        let attempts = self.accepting.iter();
+        let attempts =
+            attempts.filter(move |attempt| attempt.place == place && self.may_succeed(attempt));
+        let decided = decided.map(|(_, choice)| choice);
+        decided.chain(attempts.map(|attempt| &attempt.choice))
+    }
+
+    fn may_succeed(&self, attempt: &Accepting) -> bool {
+        let open = self.replicas.iter().filter(|at| attempt.is_open_at(at));
+        attempt.accepted.len() + open.count() >= self.quorums().majority()
+    }
+
     /// A proposer accepts its own choice; false if it may not.
     pub(super) fn begin_to_accept(
         &mut self,

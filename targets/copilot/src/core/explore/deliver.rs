@@ -1,9 +1,12 @@
 //! Messages are delivered as late as possible.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
+use std::slice::from_ref;
 
 use super::event::Event;
+use super::symmetry::Symmetry;
 use super::{Rules, World};
 use crate::core::*;
 
@@ -37,10 +40,34 @@ impl Arrived {
         }
     }
 
+    /// Where.
+    pub(super) fn at(&self) -> ReplicaId {
+        self.replica.me()
+    }
+
     /// What was answered to the proposal of a drive.
     pub(super) fn vote(&self, position: usize) -> Option<Index> {
         let vote = self.votes.iter().find(|(of, _)| *of == position);
         vote.map(|(_, dep)| *dep)
+    }
+}
+
+/// What a replica tells, after what has arrived there.
+#[derive(Clone)]
+pub(super) struct Answer<T> {
+    pub(super) after: Arrived,
+    pub(super) told: T,
+}
+
+impl<T: Hash> Answer<T> {
+    /// The same for replicas of one kind that tell the same after the same.
+    fn name(&self, kind: u64) -> u64 {
+        let Arrived {
+            votes, accepted, ..
+        } = &self.after;
+        let mut hasher = DefaultHasher::new();
+        (kind, votes, accepted, &self.told).hash(&mut hasher);
+        hasher.finish()
     }
 }
 
@@ -49,15 +76,18 @@ pub(super) struct Steps<'a> {
     pub(super) world: &'a World,
     pub(super) rules: &'a Rules,
     arrivals: Vec<Vec<Arrived>>,
+    /// Replicas with the same number are the same but for their names.
+    kinds: Vec<u64>,
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn from(world: &'a World, rules: &'a Rules) -> Self {
+    pub(super) fn from(world: &'a World, symmetry: &Symmetry, rules: &'a Rules) -> Self {
         let replicas = world.replicas.iter();
         Self {
             world,
             rules,
             arrivals: replicas.map(|at| world.arrivals(at, rules)).collect(),
+            kinds: symmetry.kinds(world),
         }
     }
 
@@ -69,9 +99,38 @@ impl<'a> Steps<'a> {
 
     /// The ways in which a message may arrive at a replica, with what arrives there before.
     pub(super) fn hearing(&self, message: Message, at: ReplicaId) -> Vec<Arrived> {
+        let mut seen = BTreeSet::new();
         self.before(self.world.event(message), at)
             .filter_map(|arrived| self.world.deliver(message, arrived, self.rules))
+            .filter(|next| seen.insert((next.votes.clone(), next.accepted.clone())))
             .collect()
+    }
+
+    /// All sets of up to so many replicas with an answer of each; of those that differ in names only, one.
+    pub(super) fn gather<T: Clone + Hash>(
+        &self,
+        most: usize,
+        answers: impl Fn(ReplicaId) -> Vec<Answer<T>>,
+    ) -> Vec<Vec<Answer<T>>> {
+        let mut found = vec![(Vec::new(), Vec::new())];
+        let mut seen = BTreeSet::new();
+        for id in self.world.ids() {
+            let kind = self.kinds[id.0 as usize];
+            let answers = answers(id).into_iter();
+            let answers: Vec<_> = answers.map(|it| (it.name(kind), it)).collect();
+            let mut more = Vec::new();
+            for (those, names) in found.iter().filter(|(those, _)| those.len() < most) {
+                for (name, answer) in &answers {
+                    let mut names: Vec<u64> = [&names[..], from_ref(name)].concat();
+                    names.sort_unstable();
+                    if seen.insert(names.clone()) {
+                        more.push(([&those[..], from_ref(answer)].concat(), names));
+                    }
+                }
+            }
+            found.extend(more);
+        }
+        found.into_iter().map(|(those, _)| those).collect()
     }
 }
 

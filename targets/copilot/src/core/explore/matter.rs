@@ -17,7 +17,7 @@ impl World {
     pub(super) fn hash_shared(&self, scope: &Scope, symmetry: &Symmetry, hasher: &mut impl Hasher) {
         let budgets = (&self.takeovers, self.restarts, self.learners);
         (budgets, &self.proposed).hash(hasher);
-        self.hash_chosen(scope, hasher);
+        self.hash_decisions(scope, hasher);
         for drive in self.drives.iter().filter(|drive| !drive.over) {
             let mut answers: Vec<_> = drive.answers.iter().map(|(_, dep)| *dep).collect();
             answers.sort_unstable();
@@ -28,14 +28,11 @@ impl World {
             let accepted = accepted.map(|(ballot, choice)| (symmetry.anonymous(*ballot), choice));
             (place, symmetry.anonymous(*ballot), &own.vote, accepted).hash(hasher);
         }
-        for accepting in self.attempts_that_matter(scope) {
-            let Accepting {
-                place,
-                ballot,
-                choice,
-                accepted,
-            } = accepting;
-            (place, symmetry.anonymous(*ballot), choice, accepted.len()).hash(hasher);
+        for attempt in &self.accepting {
+            if self.may_be_asked(attempt.place, scope) {
+                let ballot = symmetry.anonymous(attempt.ballot);
+                (attempt.place, ballot, &attempt.choice).hash(hasher);
+            }
         }
     }
 
@@ -50,8 +47,10 @@ impl World {
         for recovery in &self.recoveries {
             (recovery.ballot.proposer == replica.me()).hash(hasher);
         }
-        for accepting in self.attempts_that_matter(scope) {
-            (accepting.ballot.proposer == replica.me()).hash(hasher);
+        for attempt in &self.accepting {
+            if self.may_be_asked(attempt.place, scope) {
+                (attempt.ballot.proposer == replica.me()).hash(hasher);
+            }
         }
         let votes = self.votes_to_come(replica, scope);
         for drive in &self.drives {
@@ -68,45 +67,17 @@ impl World {
         }
     }
 
-    fn attempts_that_matter(&self, scope: &Scope) -> impl Iterator<Item = &Accepting> {
-        let attempts = self.accepting.iter().map(|attempt| &**attempt);
-        attempts
-            .filter(|attempt| !self.is_chosen(attempt) || self.may_be_asked(attempt.place, scope))
-    }
-
-    /// What is decided, as far as something different or incompatible may yet be.
-    fn hash_chosen(&self, scope: &Scope, hasher: &mut impl Hasher) {
-        let (open, over): (Vec<_>, Vec<_>) = scope
-            .places()
-            .into_iter()
-            .partition(|place| self.may_yet_be_chosen(*place, scope));
-        open.hash(hasher);
-        for (place, choice) in &self.chosen {
-            let is_against = |(role, index): &&Place| {
-                *role != place.0 && choice.value.is_some() && choice.dep < *index
-            };
-            if over.contains(place) {
-                let against: Vec<_> = open.iter().filter(is_against).collect();
-                (!against.is_empty())
-                    .then_some((place, against))
-                    .hash(hasher);
-            } else {
-                (place, choice).hash(hasher);
-            }
+    /// What is decided or may be, as far as it is searched for.
+    fn hash_decisions(&self, scope: &Scope, hasher: &mut impl Hasher) {
+        if self.may_be_learnt(scope) {
+            self.chosen.hash(hasher);
         }
-    }
-
-    fn may_yet_be_chosen(&self, place @ (role, index): Place, scope: &Scope) -> bool {
-        index.0 > self.proposed[role as usize]
-            || self
-                .drives
-                .iter()
-                .any(|drive| drive.place == place && !drive.over)
-            || self
-                .accepting
-                .iter()
-                .any(|accepting| accepting.place == place && !self.is_chosen(accepting))
-            || self.may_be_asked(place, scope)
+        for place in self.aim.places() {
+            for choice in self.decisions(place) {
+                self.aim.hash_decision(place, choice, hasher);
+            }
+            self.is_contended(place).hash(hasher);
+        }
     }
 
     fn hash_whole_entry(
@@ -143,14 +114,9 @@ impl World {
         let vote = votes.iter().find(|vote| vote.place == place);
         vote.map(|vote| vote.after).hash(hasher);
         let mut open = vote.is_some();
-        for accepting in about_it() {
-            let (accept, is_chosen) = (accepting.is_open_at(at), self.is_chosen(accepting));
-            if !is_chosen {
-                (is_chosen, accept).hash(hasher);
-            } else if accept && !against.is_empty() {
-                (is_chosen, of_choice(&accepting.choice)).hash(hasher);
-            }
-            open |= accept;
+        for attempt in about_it().filter(|attempt| attempt.is_open_at(at)) {
+            of_choice(&attempt.choice).hash(hasher);
+            open = true;
         }
         if against.is_empty() {
             return;
@@ -166,11 +132,16 @@ impl World {
     }
 
     /// Whether somebody may ask what a replica knows of an entry.
-    fn may_be_asked(&self, place: Place, scope: &Scope) -> bool {
+    pub(super) fn may_be_asked(&self, place: Place, scope: &Scope) -> bool {
         self.takeovers.contains(&place)
             || self.restarts < scope.restarts
-            || self.learners < scope.learners
+            || self.may_be_learnt(scope)
             || self.recoveries.iter().any(|one| one.place == place)
+    }
+
+    /// Whether replicas may hear of decisions.
+    pub(super) fn may_be_learnt(&self, scope: &Scope) -> bool {
+        self.learners < scope.learners
     }
 
     /// The votes that a replica has still to give and that matter: to whoever counts them or may ask for them, or because
@@ -211,10 +182,6 @@ impl World {
 
     fn is_to_propose(&self, role: Role, scope: &Scope) -> bool {
         self.proposed[role as usize] < scope.entries[role as usize]
-    }
-
-    fn is_chosen(&self, accepting: &Accepting) -> bool {
-        accepting.accepted.len() >= self.quorums().majority()
     }
 }
 

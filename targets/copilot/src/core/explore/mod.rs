@@ -9,6 +9,7 @@
 //! sampled ([`wander`]).
 
 mod accept;
+mod aim;
 mod deliver;
 mod event;
 mod fate;
@@ -27,6 +28,7 @@ use bytes::Bytes;
 use super::*;
 use crate::batch::Batch;
 use accept::Accepting;
+use aim::{Aim, places};
 use deliver::Steps;
 use propose::Drive;
 use recover::Recovery;
@@ -42,7 +44,7 @@ struct Scope {
     restarts: usize,
     /// Replicas that hear of decisions.
     learners: usize,
-    /// States after which the search gives up, for each choice of the entries that are taken over.
+    /// States after which a search gives up.
     limit: usize,
 }
 
@@ -83,21 +85,16 @@ struct World {
     takeovers: Vec<Place>,
     restarts: usize,
     learners: usize,
+    aim: Aim,
 }
 
 impl Scope {
-    fn places(&self) -> Vec<Place> {
-        let indices = |role| Index::ZERO.until(Index(self.entries[role as usize]));
-        let of = |role| indices(role).map(move |index| (role, index));
-        Role::BOTH.into_iter().flat_map(of).collect()
-    }
-
-    /// The entries that are taken over, in all ways; of two that mirror each other, one.
+    /// The entries that are taken over, in all ways, with all aims; of two that mirror each other, one.
     ///
     /// Only attempts at one entry are ordered by who makes them, so that the pilots can change places if no entry is
     /// taken over twice.
-    fn placements(&self) -> Vec<Vec<Place>> {
-        let places = self.places();
+    fn searches(&self) -> Vec<Search> {
+        let places = places(self.entries);
         let mut placements = vec![Vec::new()];
         for _ in 0..self.takeovers {
             let longer = placements.iter().flat_map(|placement: &Vec<Place>| {
@@ -108,10 +105,45 @@ impl Scope {
             });
             placements = longer.collect();
         }
+        let aims = Aim::all(self.entries);
+        let searches = placements.iter().flat_map(|takeovers| {
+            let with = |aim: &Aim| Search {
+                scope: *self,
+                takeovers: takeovers.clone(),
+                aim: *aim,
+            };
+            aims.iter().map(with)
+        });
+        let mut searches: Vec<_> = searches.collect();
         if self.entries[0] == self.entries[1] {
-            placements.retain(|placement| is_twice(placement) || *placement <= mirrored(placement));
+            let key = |search: &Search| (search.takeovers.clone(), search.aim);
+            searches.retain(|search| {
+                is_twice(&search.takeovers) || key(search) <= key(&search.mirrored())
+            });
         }
-        placements
+        searches
+    }
+}
+
+/// What is explored at a time.
+#[derive(Clone, Debug)]
+struct Search {
+    scope: Scope,
+    /// Of which entries.
+    takeovers: Vec<Place>,
+    aim: Aim,
+}
+
+impl Search {
+    fn mirrored(&self) -> Self {
+        let other = |(role, index): &Place| (role.other(), *index);
+        let mut takeovers: Vec<Place> = self.takeovers.iter().map(other).collect();
+        takeovers.sort_unstable();
+        Self {
+            takeovers,
+            aim: self.aim.mirrored(),
+            ..self.clone()
+        }
     }
 }
 
@@ -120,32 +152,26 @@ fn is_twice(placement: &[Place]) -> bool {
     placement.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-fn mirrored(placement: &[Place]) -> Vec<Place> {
-    let other = |(role, index): &Place| (role.other(), *index);
-    let mut mirrored: Vec<Place> = placement.iter().map(other).collect();
-    mirrored.sort_unstable();
-    mirrored
-}
-
 /// Walks through all states; the first violation, or how many states there are.
 fn explore(scope: Scope, rules: Rules) -> Result<usize, String> {
-    let placements = scope.placements();
-    let walks = placements.iter().map(|places| walk(scope, places, rules));
+    let searches = scope.searches();
+    let walks = searches.iter().map(|search| walk(search, rules));
     walks.sum()
 }
 
-fn walk(scope: Scope, takeovers: &[Place], rules: Rules) -> Result<usize, String> {
-    let start = World::start(&scope, takeovers);
-    let symmetry = Symmetry::of(&scope, takeovers);
+fn walk(search: &Search, rules: Rules) -> Result<usize, String> {
+    let scope = &search.scope;
+    let start = World::start(search);
+    let symmetry = Symmetry::of(search);
     let mut seen = BTreeSet::from([symmetry.fingerprint(&start)]);
     let mut stack = vec![start];
     let mut next = Vec::new();
     while let Some(world) = stack.pop() {
-        world.steps(&scope, &rules, &mut next);
+        world.steps(scope, &symmetry, &rules, &mut next);
         for mut world in next.drain(..) {
             world.check()?;
             world.forget_what_is_over();
-            if seen.insert(symmetry.fingerprint(&world)) {
+            if world.is_in_reach(scope, &rules) && seen.insert(symmetry.fingerprint(&world)) {
                 if seen.len().is_multiple_of(1 << 20) {
                     println!("{} states, {} to go on from", seen.len(), stack.len());
                 }
@@ -165,8 +191,8 @@ fn batch() -> Batch {
 }
 
 impl World {
-    fn start(scope: &Scope, takeovers: &[Place]) -> Self {
-        let members: Vec<_> = (0..scope.members).map(ReplicaId).collect();
+    fn start(search: &Search) -> Self {
+        let members: Vec<_> = (0..search.scope.members).map(ReplicaId).collect();
         let replica = |me: &ReplicaId| Rc::new(Acceptor::new(*me, &members, false));
         Self {
             replicas: members.iter().map(replica).collect(),
@@ -175,7 +201,8 @@ impl World {
             accepting: Vec::new(),
             chosen: Vec::new(),
             proposed: [0; 2],
-            takeovers: takeovers.to_vec(),
+            takeovers: search.takeovers.clone(),
+            aim: search.aim,
             restarts: 0,
             learners: 0,
         }
@@ -195,15 +222,16 @@ impl World {
 
     /// I1 and I3.
     fn check(&self) -> Result<(), String> {
-        for (position, (place, choice)) in self.chosen.iter().enumerate() {
-            for (other, again) in &self.chosen[position + 1..] {
+        let places = || self.drives.iter().map(|drive| drive.place);
+        let of_place = |place| self.decisions(place).map(move |choice| (place, choice));
+        let decisions: Vec<_> = places().flat_map(of_place).collect();
+        for (position, (place, choice)) in decisions.iter().enumerate() {
+            for (other, again) in &decisions[position + 1..] {
                 if place == other && !choice.is_same(again) {
                     return Err(format!("{place:?}: both {choice:?} and {again:?}"));
                 }
-                let (Some(_), Some(_)) = (&choice.value, &again.value) else {
-                    continue;
-                };
-                if place.0 != other.0 && choice.dep < other.1 && again.dep < place.1 {
+                let is_pair = place.0 != other.0;
+                if is_pair && choice.is_before(other.1) && again.is_before(place.1) {
                     return Err(format!("pair: {place:?} {choice:?}, {other:?} {again:?}"));
                 }
             }
@@ -211,18 +239,23 @@ impl World {
         Ok(())
     }
 
-    fn steps(&self, scope: &Scope, rules: &Rules, out: &mut Vec<Self>) {
-        let steps = Steps::from(self, rules);
+    fn steps(&self, scope: &Scope, symmetry: &Symmetry, rules: &Rules, out: &mut Vec<Self>) {
+        let steps = Steps::from(self, symmetry, rules);
         for role in Role::BOTH {
             if self.proposed[role as usize] < scope.entries[role as usize] {
                 steps.propose(role, out);
             }
         }
-        for position in 0..self.drives.len() {
-            steps.drive(position, out);
+        for (position, drive) in self.drives.iter().enumerate().filter(|(_, it)| !it.over) {
+            if self.is_contended(drive.place) || self.may_be_asked(drive.place, scope) {
+                steps.decide_fast(position, out);
+            }
+            steps.decide_regularly(position, out);
         }
-        for position in 0..self.accepting.len() {
-            steps.have_accepted(position, out);
+        if self.may_be_learnt(scope) {
+            for position in 0..self.accepting.len() {
+                steps.have_accepted(position, out);
+            }
         }
         for position in 0..self.recoveries.len() {
             steps.recover(position, out);
@@ -234,6 +267,15 @@ impl World {
         if self.learners < scope.learners {
             steps.learn(out);
         }
+    }
+
+    /// Whether anybody but its pilot decides an entry. Else a fast quorum's decision is what follows from any majority of it.
+    fn is_contended(&self, place: Place) -> bool {
+        let is_others = |ballot: Ballot| ballot != Ballot::initial(ballot.view);
+        let mut attempts = self.accepting.iter();
+        self.takeovers.contains(&place)
+            || self.recoveries.iter().any(|one| one.place == place)
+            || attempts.any(|attempt| attempt.place == place && is_others(attempt.ballot))
     }
 
     /// Makes states equal that differ in nothing that can still matter.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::deliver::{Arrived, Message, Steps};
+use super::deliver::{Answer, Arrived, Message, Steps};
 use super::event::Event;
 use super::{Place, World, batch};
 use crate::core::*;
@@ -51,33 +51,33 @@ impl Steps<'_> {
         }
     }
 
-    /// A pilot concludes something from the votes of any majority.
-    pub(super) fn drive(&self, position: usize, out: &mut Vec<World>) {
-        let Drive {
-            place, vote, over, ..
-        } = &*self.world.drives[position];
-        if *over {
-            return;
-        }
-        let (pilot, quorums) = (vote.value.origin.pilot, self.world.quorums());
-        for (votes, deps) in self.votes(position) {
-            let after = |arrived| {
-                let mut world = self.world.with(votes.iter().chain([arrived]));
-                let goes_on = world.may_decide(position);
-                Rc::make_mut(&mut world.drives[position]).over = true;
-                goes_on.then_some(world)
-            };
-            let agreeing = deps.iter().filter(|dep| **dep == vote.proposed).count();
-            if agreeing == quorums.fast() && deps.len() == agreeing {
-                let found = self.before(Event::Commit(*place), pilot);
-                for mut world in found.filter_map(after) {
-                    world.choose_at(pilot, *place, vote.proposal());
+    /// A pilot decides from the votes of a fast quorum.
+    pub(super) fn decide_fast(&self, position: usize, out: &mut Vec<World>) {
+        let Drive { place, vote, .. } = &*self.world.drives[position];
+        let quorum = self.world.quorums().fast();
+        for votes in self.others_votes(position, quorum - 1) {
+            let is_fast = votes.len() + 1 == quorum;
+            if is_fast && votes.iter().all(|it| it.told == vote.proposed) {
+                let concluded = self.concluded(position, Event::Commit(*place), &votes);
+                for mut world in concluded {
+                    world.choose_at(vote.value.origin.pilot, *place, vote.proposal());
                     out.push(world);
                 }
             }
-            if deps.len() < quorums.majority() {
+        }
+    }
+
+    /// A pilot chooses a dependency from the votes of any majority: that of more votes follows from a majority of them too,
+    /// and votes that nobody counts may as well arrive later.
+    pub(super) fn decide_regularly(&self, position: usize, out: &mut Vec<World>) {
+        let Drive { place, vote, .. } = &*self.world.drives[position];
+        let quorums = self.world.quorums();
+        for votes in self.others_votes(position, quorums.majority() - 1) {
+            if votes.len() + 1 < quorums.majority() {
                 continue;
             }
+            let deps = votes.iter().map(|it| it.told).chain([vote.dep]);
+            let deps: Vec<Index> = deps.collect();
             let Some(dep) = (self.rules.final_dependency)(quorums, &deps) else {
                 continue;
             };
@@ -85,43 +85,48 @@ impl Steps<'_> {
                 dep,
                 ..vote.proposal()
             };
-            let found = self.before(Event::Accept(*place), pilot);
-            for mut world in found.filter_map(after) {
+            for mut world in self.concluded(position, Event::Accept(*place), &votes) {
                 world.begin_to_accept(*place, vote.ballot(), choice.clone(), self.rules);
                 out.push(world);
             }
         }
     }
 
-    /// All sets of votes that contain the pilot's own, with what has to arrive for them.
-    fn votes(&self, position: usize) -> Vec<(Vec<Arrived>, Vec<Index>)> {
+    /// The states in which a pilot has concluded something from votes.
+    fn concluded(
+        &self,
+        position: usize,
+        event: Event,
+        votes: &[Answer<Index>],
+    ) -> impl Iterator<Item = World> {
+        let drive = &self.world.drives[position];
+        let arrived = self.before(event, drive.vote.value.origin.pilot);
+        let arrived = arrived.filter(|_| !drive.over);
+        arrived.filter_map(move |mine| {
+            let votes = votes.iter().map(|vote| &vote.after);
+            let mut world = self.world.with(votes.chain([mine]));
+            let goes_on = world.may_decide(position);
+            Rc::make_mut(&mut world.drives[position]).over = true;
+            goes_on.then_some(world)
+        })
+    }
+
+    /// All sets of up to so many votes of others than the pilot.
+    fn others_votes(&self, position: usize, most: usize) -> Vec<Vec<Answer<Index>>> {
         let Drive { vote, answers, .. } = &*self.world.drives[position];
-        let mut found = vec![(Vec::new(), vec![vote.dep])];
-        for id in self.world.ids() {
+        self.gather(most, |id| {
             if id == vote.value.origin.pilot {
-                continue;
+                return Vec::new();
             }
-            let answered = answers.iter().find(|(of, _)| *of == id);
-            let options: Vec<(Vec<Arrived>, Option<Index>)> = match answered {
-                Some((_, dep)) => vec![(Vec::new(), Some(*dep))],
-                None => {
-                    let heard = self.hearing(Message::Proposal(position), id);
-                    let with_vote = |one: Arrived| (one.vote(position), one);
-                    let heard = heard.into_iter().map(with_vote);
-                    heard.map(|(dep, one)| (vec![one], dep)).collect()
-                }
-            };
-            let with_it = |(those, deps): &(Vec<Arrived>, Vec<Index>)| {
-                let with = |(more, dep): &(Vec<Arrived>, Option<Index>)| {
-                    let deps = deps.iter().copied().chain(*dep).collect();
-                    ([&those[..], more].concat(), deps)
-                };
-                options.iter().map(with).collect::<Vec<_>>()
-            };
-            let more: Vec<_> = found.iter().flat_map(with_it).collect();
-            found.extend(more);
-        }
-        found
+            if let Some((_, told)) = answers.iter().find(|(of, _)| *of == id) {
+                let after = Arrived::nothing(&self.world.replicas[id.0 as usize]);
+                return vec![Answer { after, told: *told }];
+            }
+            let heard = self.hearing(Message::Proposal(position), id).into_iter();
+            let with_vote = heard.filter_map(|after| Some((after.vote(position)?, after)));
+            let answers = with_vote.map(|(told, after)| Answer { after, told });
+            answers.collect()
+        })
     }
 }
 

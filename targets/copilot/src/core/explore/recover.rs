@@ -1,9 +1,8 @@
 //! How anybody takes over an entry.
 
 use std::rc::Rc;
-use std::slice::from_ref;
 
-use super::deliver::{Arrived, Steps};
+use super::deliver::{Answer, Arrived, Steps};
 use super::event::Event;
 use super::{Place, World};
 use crate::core::*;
@@ -44,48 +43,69 @@ impl Steps<'_> {
 
     /// Whoever recovers chooses from the reports of any majority, or hears of a decision.
     pub(super) fn recover(&self, position: usize, out: &mut Vec<World>) {
-        let Recovery { place, ballot, own } = self.world.recoveries[position].clone();
-        let (role, index) = place;
+        let Recovery { place, ballot, own } = &self.world.recoveries[position];
         let (me, quorums) = (ballot.proposer, self.world.quorums());
-        let mut found = vec![(Vec::<Arrived>::new(), vec![(me, own)])];
-        for id in self.world.ids().filter(|id| *id != me) {
-            let mut answers = Vec::new();
-            for arrived in self.before(Event::Prepare(place), id) {
-                let mut asked = arrived.clone();
-                match Rc::make_mut(&mut asked.replica).prepare(role, index, ballot) {
-                    Ok(report) => answers.push((asked, (id, report))),
-                    Err(Refusal::Committed(commit)) => {
-                        for mine in self.before(Event::Commit(place), me) {
-                            let mut world = self.world.with([&asked, mine]);
-                            world.at(me).commit(role, index, commit.clone());
-                            out.push(world);
-                        }
-                    }
-                    Err(_) => {}
-                }
-            }
-            let with_it = |(those, reports): &(Vec<Arrived>, Vec<(ReplicaId, Report)>)| {
-                let with = |(one, report): &(Arrived, (ReplicaId, Report))| {
-                    let those = [&those[..], from_ref(one)].concat();
-                    (those, [&reports[..], from_ref(report)].concat())
-                };
-                answers.iter().map(with).collect::<Vec<_>>()
-            };
-            let more: Vec<_> = found.iter().flat_map(with_it).collect();
-            found.extend(more);
-        }
-        for (those, reports) in found {
-            if reports.len() < quorums.majority() {
+        let others = quorums.members - 1;
+        for reports in self.gather(others, |id| self.reports(*place, *ballot, id)) {
+            if reports.len() + 1 < quorums.majority() {
                 continue;
             }
-            let choice = (self.rules.choose)(quorums, &reports);
-            for mine in self.before(Event::Accept(place), me) {
-                let mut world = self.world.with(those.iter().chain([mine]));
+            let told = reports.iter().map(|it| (it.after.at(), it.told.clone()));
+            let told: Vec<_> = [(me, own.clone())].into_iter().chain(told).collect();
+            let choice = (self.rules.choose)(quorums, &told);
+            for mine in self.before(Event::Accept(*place), me) {
+                let reports = reports.iter().map(|report| &report.after);
+                let mut world = self.world.with(reports.chain([mine]));
                 world.recoveries.remove(position);
-                if world.begin_to_accept(place, ballot, choice.clone(), self.rules) {
+                if world.begin_to_accept(*place, *ballot, choice.clone(), self.rules) {
                     out.push(world);
                 }
             }
         }
+        for (after, commit) in self.decisions(*place, *ballot) {
+            for mine in self.before(Event::Commit(*place), me) {
+                let mut world = self.world.with([&after, mine]);
+                let (role, index) = *place;
+                world.at(me).commit(role, index, commit.clone());
+                out.push(world);
+            }
+        }
+    }
+
+    /// What a replica may report to whoever recovers.
+    fn reports(&self, place: Place, ballot: Ballot, of: ReplicaId) -> Vec<Answer<Report>> {
+        let asked = self.asked(place, ballot, of);
+        let answers = asked.filter_map(|(after, told)| Some((after, told.ok()?)));
+        answers
+            .map(|(after, told)| Answer { after, told })
+            .collect()
+    }
+
+    /// The decisions that are told to whoever recovers.
+    fn decisions(&self, place: Place, ballot: Ballot) -> impl Iterator<Item = (Arrived, Commit)> {
+        let of_all = self
+            .world
+            .ids()
+            .flat_map(move |id| self.asked(place, ballot, id));
+        of_all.filter_map(|(after, told)| match told {
+            Err(Refusal::Committed(commit)) => Some((after, commit)),
+            _ => None,
+        })
+    }
+
+    /// What a replica but the one who recovers answers.
+    fn asked(
+        &self,
+        place @ (role, index): Place,
+        ballot: Ballot,
+        of: ReplicaId,
+    ) -> impl Iterator<Item = (Arrived, Result<Report, Refusal>)> {
+        let arrived = self.before(Event::Prepare(place), of);
+        let arrived = arrived.filter(move |_| of != ballot.proposer);
+        arrived.map(move |arrived| {
+            let mut after = arrived.clone();
+            let told = Rc::make_mut(&mut after.replica).prepare(role, index, ballot);
+            (after, told)
+        })
     }
 }

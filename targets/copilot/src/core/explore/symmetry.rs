@@ -1,8 +1,9 @@
 //! Which states are the same but for the names of replicas without a role.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
 
-use super::{Place, Scope, World, is_twice};
+use super::{Scope, Search, World, is_twice};
 use crate::core::*;
 
 /// Tells states apart that differ in more than in the names of followers.
@@ -15,10 +16,10 @@ pub(super) struct Symmetry {
 }
 
 impl Symmetry {
-    pub(super) fn of(scope: &Scope, takeovers: &[Place]) -> Self {
+    pub(super) fn of(search: &Search) -> Self {
         Self {
-            scope: *scope,
-            followers_are_alike: !is_twice(takeovers),
+            scope: search.scope,
+            followers_are_alike: !is_twice(&search.takeovers),
         }
     }
 
@@ -26,17 +27,35 @@ impl Symmetry {
     pub(super) fn fingerprint(&self, world: &World) -> u64 {
         let mut hasher = DefaultHasher::new();
         world.hash_shared(&self.scope, self, &mut hasher);
-        let of_replica = |replica: &Acceptor| {
-            let mut hasher = DefaultHasher::new();
-            world.hash_replica(replica, &self.scope, self, &mut hasher);
-            hasher.finish()
-        };
-        let mut replicas: Vec<_> = world.replicas.iter().map(|it| of_replica(it)).collect();
+        let mut replicas = self.states(world);
         if self.followers_are_alike {
             replicas[PILOTS..].sort_unstable();
         }
         replicas.hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// Replicas of the same kind are the same but for their names.
+    pub(super) fn kinds(&self, world: &World) -> Vec<u64> {
+        let mut kinds = self.states(world);
+        let named = if self.followers_are_alike {
+            PILOTS
+        } else {
+            kinds.len()
+        };
+        for (id, kind) in kinds[..named].iter_mut().enumerate() {
+            *kind = id as u64;
+        }
+        kinds
+    }
+
+    fn states(&self, world: &World) -> Vec<u64> {
+        let of_replica = |replica: &Rc<Acceptor>| {
+            let mut hasher = DefaultHasher::new();
+            world.hash_replica(replica, &self.scope, self, &mut hasher);
+            hasher.finish()
+        };
+        world.replicas.iter().map(of_replica).collect()
     }
 
     /// A ballot without the name of a follower.

@@ -8,15 +8,15 @@ use super::*;
 /// Goes so many ways from the start to where nothing more can happen; the first violation, or how many different states
 /// were on them.
 pub(super) fn wander(scope: Scope, rules: Rules, ways: Range<u64>) -> Result<usize, String> {
-    let placements = scope.placements();
+    let searches = scope.searches();
     let mut seen = BTreeSet::new();
     let mut next = Vec::new();
     for way in ways {
-        let takeovers = &placements[way as usize % placements.len()];
-        let symmetry = Symmetry::of(&scope, takeovers);
-        let mut world = World::start(&scope, takeovers);
+        let position = way as usize % searches.len();
+        let symmetry = Symmetry::of(&searches[position]);
+        let mut world = World::start(&searches[position]);
         for depth in 0.. {
-            world.steps(&scope, &rules, &mut next);
+            world.steps(&scope, &symmetry, &rules, &mut next);
             if next.is_empty() {
                 break;
             }
@@ -26,7 +26,10 @@ pub(super) fn wander(scope: Scope, rules: Rules, ways: Range<u64>) -> Result<usi
             let found = world.check();
             found.map_err(|violation| format!("way {way}: {violation}"))?;
             world.forget_what_is_over();
-            seen.insert((takeovers, symmetry.fingerprint(&world)));
+            if !world.is_in_reach(&scope, &rules) {
+                break;
+            }
+            seen.insert((position, symmetry.fingerprint(&world)));
         }
     }
     Ok(seen.len())

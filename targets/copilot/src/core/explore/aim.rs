@@ -1,0 +1,139 @@
+//! What a search is for: two decisions that must not both be taken.
+
+use std::hash::{Hash, Hasher};
+use std::rc::Rc;
+
+use super::propose::Drive;
+use super::{Both2, Place, Rules, Scope, World};
+use crate::core::*;
+
+/// Two decisions of one entry that differ, or one each of two entries that do not depend on each other.
+///
+/// A search for all such pairs at once would tell states apart by what matters to any of them. A search for one leaves a
+/// way as soon as one of the decisions cannot be taken any more, and does not ask whether other entries are decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Aim(Place, Place);
+
+impl Aim {
+    /// All there are.
+    pub(super) fn all(entries: Both2) -> Vec<Self> {
+        let places = places(entries);
+        let with = |one: &Place| {
+            let one = *one;
+            let others = places.iter();
+            let others = others.filter(move |other| **other == one || other.0 > one.0);
+            others.map(move |other| Self(one, *other))
+        };
+        places.iter().flat_map(with).collect()
+    }
+
+    /// The same with the pilots' places changed.
+    pub(super) fn mirrored(self) -> Self {
+        let [one, other] = [self.0, self.1].map(|(role, index)| (role.other(), index));
+        Self(one.min(other), one.max(other))
+    }
+
+    /// The entries that it is about.
+    pub(super) fn places(self) -> impl Iterator<Item = Place> {
+        let other = (self.1 != self.0).then_some(self.1);
+        [self.0].into_iter().chain(other)
+    }
+
+    /// Hashes what matters of a decision.
+    pub(super) fn hash_decision(self, place: Place, choice: &Choice, hasher: &mut impl Hasher) {
+        let Self(one, other) = self;
+        if one == other {
+            choice.hash(hasher);
+        } else {
+            let index = if place == one { other.1 } else { one.1 };
+            choice.is_before(index).hash(hasher);
+        }
+    }
+}
+
+/// All entries.
+pub(super) fn places(entries: Both2) -> Vec<Place> {
+    let indices = |role| Index::ZERO.until(Index(entries[role as usize]));
+    let of = |role| indices(role).map(move |index| (role, index));
+    Role::BOTH.into_iter().flat_map(of).collect()
+}
+
+impl World {
+    /// Whether both decisions are taken or may still be.
+    pub(super) fn is_in_reach(&self, scope: &Scope, rules: &Rules) -> bool {
+        let Aim(one, other) = self.aim;
+        if one == other {
+            return self.may_be_decided_twice(one);
+        }
+        let may_be_decided =
+            |place, (_, index)| self.may_be_decided_before(place, index, scope, rules);
+        may_be_decided(one, other) && may_be_decided(other, one)
+    }
+
+    /// Whether an entry is or may be decided with a dependency before an index: none is before what is proposed.
+    fn may_be_decided_before(
+        &self,
+        place @ (role, _): Place,
+        index: Index,
+        scope: &Scope,
+        rules: &Rules,
+    ) -> bool {
+        if self.decisions(place).any(|choice| choice.is_before(index)) {
+            return true;
+        }
+        let mut drives = self.drives.iter();
+        let Some(drive) = drives.find(|drive| drive.place == place) else {
+            return self.replicas[role as usize].log(role.other()).known() < index;
+        };
+        let proposed_before = drive.vote.proposed < index;
+        if self.attempts_to_come(place) > 0 {
+            return proposed_before;
+        }
+        let may_hear_of_decisions =
+            self.may_be_asked(place, scope) || self.takeovers.len() + self.recoveries.len() > 0;
+        !drive.over
+            && proposed_before
+            && (may_hear_of_decisions || self.least_dependency(drive, rules) < Some(index))
+    }
+
+    /// The least that a pilot may yet choose, as long as entries that stand against others do so for ever.
+    fn least_dependency(&self, drive: &Drive, rules: &Rules) -> Option<Index> {
+        let (role, index) = drive.place;
+        let vote = |at: &Rc<Acceptor>| {
+            let to_come = || at.compatible_dep(role, index, drive.vote.proposed);
+            let answer = drive.answer(at.me());
+            answer.or_else(|| drive.is_open_at(at).then(to_come))
+        };
+        let mut votes: Vec<_> = self.replicas.iter().filter_map(vote).collect();
+        votes.sort_unstable();
+        votes.truncate(self.quorums().majority());
+        (rules.final_dependency)(self.quorums(), &votes)
+    }
+
+    fn may_be_decided_twice(&self, place: Place) -> bool {
+        let mut choices: Vec<&Choice> = Vec::new();
+        for choice in self.decisions(place) {
+            if !choices.iter().any(|known| known.is_same(choice)) {
+                choices.push(choice);
+            }
+        }
+        let mut drives = self.drives.iter();
+        let is_driven = !drives.any(|drive| drive.place == place && drive.over);
+        choices.len() + self.attempts_to_come(place) + usize::from(is_driven) > 1
+    }
+
+    /// The takeovers that have not led to an attempt yet.
+    fn attempts_to_come(&self, place: Place) -> usize {
+        let begun = self.recoveries.iter();
+        let begun = begun.filter(|recovery| recovery.place == place);
+        let to_begin = self.takeovers.iter().filter(|of| **of == place);
+        begun.count() + to_begin.count()
+    }
+}
+
+impl Choice {
+    /// Whether it is something that does not depend on an entry of the other log.
+    pub(super) fn is_before(&self, index: Index) -> bool {
+        self.value.is_some() && self.dep < index
+    }
+}
