@@ -69,10 +69,11 @@ impl World {
         }));
         let position = self.accepting.len() - 1;
         let proposer = Arrived::nothing(&self.replicas[ballot.proposer.0 as usize]);
-        let Some(accepted) = self.deliver(Message::Choice(position), &proposer, rules) else {
+        let accepted = self.deliver(Message::Choice(position), &proposer, rules);
+        if accepted.is_empty() {
             return false;
-        };
-        *self = self.with([&accepted]);
+        }
+        *self = self.with(&accepted);
         self.accepting
             .sort_by_key(|accepting| (accepting.place, accepting.ballot));
         true

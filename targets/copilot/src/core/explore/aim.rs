@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use super::propose::Drive;
-use super::{Both2, Place, Rules, Scope, World};
+use super::{Place, Rules, Scope, World};
 use crate::core::*;
 
 /// Two decisions of one entry that differ, or one each of two entries that do not depend on each other.
@@ -15,9 +15,8 @@ use crate::core::*;
 pub(super) struct Aim(Place, Place);
 
 impl Aim {
-    /// All there are.
-    pub(super) fn all(entries: Both2) -> Vec<Self> {
-        let places = places(entries);
+    /// All for these entries.
+    pub(super) fn all(places: &[Place]) -> Vec<Self> {
         let with = |one: &Place| {
             let one = *one;
             let others = places.iter();
@@ -49,13 +48,6 @@ impl Aim {
             choice.is_before(index).hash(hasher);
         }
     }
-}
-
-/// All entries.
-pub(super) fn places(entries: Both2) -> Vec<Place> {
-    let indices = |role| Index::ZERO.until(Index(entries[role as usize]));
-    let of = |role| indices(role).map(move |index| (role, index));
-    Role::BOTH.into_iter().flat_map(of).collect()
 }
 
 impl World {

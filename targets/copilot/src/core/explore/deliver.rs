@@ -6,8 +6,7 @@ use std::rc::Rc;
 use std::slice::from_ref;
 
 use super::event::Event;
-use super::symmetry::Symmetry;
-use super::{Rules, World};
+use super::{Rules, Scope, World};
 use crate::core::*;
 
 /// A message on its way: a drive's proposal or an attempt's choice, by position.
@@ -81,13 +80,13 @@ pub(super) struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn from(world: &'a World, symmetry: &Symmetry, rules: &'a Rules) -> Self {
+    pub(super) fn from(world: &'a World, scope: &Scope, rules: &'a Rules) -> Self {
         let replicas = world.replicas.iter();
         Self {
             world,
             rules,
             arrivals: replicas.map(|at| world.arrivals(at, rules)).collect(),
-            kinds: symmetry.kinds(world),
+            kinds: world.kinds(scope),
         }
     }
 
@@ -101,7 +100,7 @@ impl<'a> Steps<'a> {
     pub(super) fn hearing(&self, message: Message, at: ReplicaId) -> Vec<Arrived> {
         let mut seen = BTreeSet::new();
         self.before(self.world.event(message), at)
-            .filter_map(|arrived| self.world.deliver(message, arrived, self.rules))
+            .flat_map(|arrived| self.world.deliver(message, arrived, self.rules))
             .filter(|next| seen.insert((next.votes.clone(), next.accepted.clone())))
             .collect()
     }
@@ -157,12 +156,11 @@ impl World {
         let mut position = 0;
         while position < found.len() {
             for message in &messages {
-                let Some(next) = self.deliver(*message, &found[position], rules) else {
-                    continue;
-                };
-                // What the replica knows follows from what it answered.
-                if seen.insert((next.votes.clone(), next.accepted.clone(), next.idle.clone())) {
-                    found.push(next);
+                for next in self.deliver(*message, &found[position], rules) {
+                    // What the replica knows follows from what it answered.
+                    if seen.insert((next.votes.clone(), next.accepted.clone(), next.idle.clone())) {
+                        found.push(next);
+                    }
                 }
             }
             position += 1;
@@ -170,34 +168,46 @@ impl World {
         found
     }
 
-    /// After what has arrived one more message does; `None` if it is refused, which is as if it were lost.
+    /// After what has arrived one more message does, in the ways in which it may be answered; none if it is refused, which
+    /// is as if it were lost.
     pub(super) fn deliver(
         &self,
         message: Message,
         arrived: &Arrived,
         rules: &Rules,
-    ) -> Option<Arrived> {
+    ) -> Vec<Arrived> {
         if !self.would_heed(message, arrived) {
-            return None;
+            return Vec::new();
         }
         let mut next = arrived.clone();
-        match message {
-            Message::Proposal(position) => {
-                let dep = self.vote(position, &mut next.replica)?;
-                next.votes.push((position, dep));
-                next.votes.sort_unstable();
-            }
-            Message::Choice(position) => {
-                self.accept(position, &mut next.replica, rules)?;
-                next.accepted.push(position);
-                next.accepted.sort_unstable();
-            }
-        }
         let happened = self.event(message);
         next.idle.retain(|earlier| !earlier.conflicts(happened));
         next.idle.push(happened);
         next.idle.sort_unstable();
-        Some(next)
+        match message {
+            Message::Proposal(position) => {
+                let votes = self.votes(position, &next.replica);
+                let answered = votes.into_iter().map(|(dep, replica)| {
+                    let mut votes = next.votes.clone();
+                    votes.push((position, dep));
+                    votes.sort_unstable();
+                    Arrived {
+                        replica,
+                        votes,
+                        ..next.clone()
+                    }
+                });
+                answered.collect()
+            }
+            Message::Choice(position) => {
+                if self.accept(position, &mut next.replica, rules).is_none() {
+                    return Vec::new();
+                }
+                next.accepted.push(position);
+                next.accepted.sort_unstable();
+                vec![next]
+            }
+        }
     }
 
     /// Whether a message is new to a replica and not refused.

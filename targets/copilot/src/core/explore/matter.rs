@@ -8,13 +8,12 @@ use std::hash::{Hash, Hasher};
 use super::accept::Accepting;
 use super::propose::Drive;
 use super::recover::Recovery;
-use super::symmetry::Symmetry;
 use super::{Place, Scope, World};
 use crate::core::*;
 
 impl World {
     /// Hashes what can still matter of what no single replica has.
-    pub(super) fn hash_shared(&self, scope: &Scope, symmetry: &Symmetry, hasher: &mut impl Hasher) {
+    pub(super) fn hash_shared(&self, scope: &Scope, hasher: &mut impl Hasher) {
         let budgets = (&self.takeovers, self.restarts, self.learners);
         (budgets, &self.proposed).hash(hasher);
         self.hash_decisions(scope, hasher);
@@ -25,25 +24,19 @@ impl World {
         }
         for Recovery { place, ballot, own } in &self.recoveries {
             let accepted = own.accepted.as_ref();
-            let accepted = accepted.map(|(ballot, choice)| (symmetry.anonymous(*ballot), choice));
-            (place, symmetry.anonymous(*ballot), &own.vote, accepted).hash(hasher);
+            let accepted = accepted.map(|(ballot, choice)| (self.rank(*place, *ballot), choice));
+            (place, self.rank(*place, *ballot), &own.vote, accepted).hash(hasher);
         }
         for attempt in &self.accepting {
             if self.may_be_asked(attempt.place, scope) {
-                let ballot = symmetry.anonymous(attempt.ballot);
-                (attempt.place, ballot, &attempt.choice).hash(hasher);
+                let rank = self.rank(attempt.place, attempt.ballot);
+                (attempt.place, rank, &attempt.choice).hash(hasher);
             }
         }
     }
 
     /// Hashes what can still matter of what a replica knows.
-    pub(super) fn hash_replica(
-        &self,
-        replica: &Acceptor,
-        scope: &Scope,
-        symmetry: &Symmetry,
-        hasher: &mut impl Hasher,
-    ) {
+    pub(super) fn hash_replica(&self, replica: &Acceptor, scope: &Scope, hasher: &mut impl Hasher) {
         for recovery in &self.recoveries {
             (recovery.ballot.proposer == replica.me()).hash(hasher);
         }
@@ -55,7 +48,7 @@ impl World {
         let votes = self.votes_to_come(replica, scope);
         for drive in &self.drives {
             if self.may_be_asked(drive.place, scope) {
-                self.hash_whole_entry(replica, drive, symmetry, hasher);
+                self.hash_whole_entry(replica, drive, hasher);
             } else {
                 self.hash_entry(replica, drive, &votes, hasher);
             }
@@ -80,20 +73,14 @@ impl World {
         }
     }
 
-    fn hash_whole_entry(
-        &self,
-        at: &Acceptor,
-        drive: &Drive,
-        symmetry: &Symmetry,
-        hasher: &mut impl Hasher,
-    ) {
+    fn hash_whole_entry(&self, at: &Acceptor, drive: &Drive, hasher: &mut impl Hasher) {
         let (role, index) = drive.place;
         let entry = at.log(role).get(index).cloned().unwrap_or_default();
-        let anonymous = |ballot| symmetry.anonymous(ballot);
+        let rank = |ballot| self.rank(drive.place, ballot);
         let is_own = |ballot: Ballot| ballot.proposer == at.me();
-        (entry.promised.map(anonymous), entry.promised.map(is_own)).hash(hasher);
+        (entry.promised.map(rank), entry.promised.map(is_own)).hash(hasher);
         let accepted = entry.accepted;
-        let accepted = accepted.map(|(ballot, choice)| (anonymous(ballot), is_own(ballot), choice));
+        let accepted = accepted.map(|(ballot, choice)| (rank(ballot), is_own(ballot), choice));
         (accepted, entry.vote, entry.commit).hash(hasher);
         (drive.answer(at.me()).is_some(), drive.vote.proposed).hash(hasher);
         for accepting in self.accepting.iter().filter(|one| one.place == drive.place) {
@@ -174,7 +161,9 @@ impl World {
         let after = self.replicas[role as usize].log(role.other()).known();
         let last = scope.entries[role as usize];
         let first = self.proposed[role as usize].min(last);
-        Index(first).until(Index(last)).map(move |index| ToCome {
+        let unexplored = scope.unexplored();
+        let indices = Index(unexplored + first).until(Index(unexplored + last));
+        indices.map(move |index| ToCome {
             place: (role, index),
             after,
         })

@@ -28,11 +28,10 @@ use bytes::Bytes;
 use super::*;
 use crate::batch::Batch;
 use accept::Accepting;
-use aim::{Aim, places};
+use aim::Aim;
 use deliver::Steps;
 use propose::Drive;
 use recover::Recovery;
-use symmetry::Symmetry;
 
 /// How much is explored.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +43,8 @@ struct Scope {
     restarts: usize,
     /// Replicas that hear of decisions.
     learners: usize,
+    /// Whether there are any number of other entries, whatever becomes of them.
+    among_others: bool,
     /// States after which a search gives up.
     limit: usize,
 }
@@ -83,18 +84,44 @@ struct World {
     proposed: [u64; 2],
     /// Those to come.
     takeovers: Vec<Place>,
+    /// In which rounds entries were taken over, in order.
+    begun: Vec<(Place, u32)>,
     restarts: usize,
     learners: usize,
     aim: Aim,
+    /// To which dependencies votes may be raised.
+    raised: Rc<[Index]>,
 }
 
 impl Scope {
+    /// Entries at the beginning of each log that are not explored: enough that a vote may have a greater dependency than
+    /// was proposed because of them.
+    const fn unexplored(&self) -> u64 {
+        if self.among_others { 2 } else { 0 }
+    }
+
+    /// All entries that are explored.
+    fn places(&self) -> Vec<Place> {
+        let first = Index(self.unexplored());
+        let indices = |role| first.until(Index(first.0 + self.entries[role as usize]));
+        let of = |role| indices(role).map(move |index| (role, index));
+        Role::BOTH.into_iter().flat_map(of).collect()
+    }
+
+    /// To which dependencies others may raise those of votes: before the entry of the other log that is explored, or
+    /// beyond it. How far does not matter.
+    fn raised(&self) -> Vec<Index> {
+        let (before, beyond) = (Index(1), Index(self.unexplored() + 1));
+        match (self.among_others, self.entries) {
+            (false, _) => Vec::new(),
+            (true, [_, 0]) => vec![before],
+            (true, _) => vec![before, beyond],
+        }
+    }
+
     /// The entries that are taken over, in all ways, with all aims; of two that mirror each other, one.
-    ///
-    /// Only attempts at one entry are ordered by who makes them, so that the pilots can change places if no entry is
-    /// taken over twice.
     fn searches(&self) -> Vec<Search> {
-        let places = places(self.entries);
+        let places = self.places();
         let mut placements = vec![Vec::new()];
         for _ in 0..self.takeovers {
             let longer = placements.iter().flat_map(|placement: &Vec<Place>| {
@@ -105,7 +132,11 @@ impl Scope {
             });
             placements = longer.collect();
         }
-        let aims = Aim::all(self.entries);
+        let mut aims = Aim::all(&places);
+        if self.among_others {
+            let is_about_all = |aim: &Aim| aim.places().count() == places.len();
+            aims.retain(is_about_all);
+        }
         let searches = placements.iter().flat_map(|takeovers| {
             let with = |aim: &Aim| Search {
                 scope: *self,
@@ -117,9 +148,7 @@ impl Scope {
         let mut searches: Vec<_> = searches.collect();
         if self.entries[0] == self.entries[1] {
             let key = |search: &Search| (search.takeovers.clone(), search.aim);
-            searches.retain(|search| {
-                is_twice(&search.takeovers) || key(search) <= key(&search.mirrored())
-            });
+            searches.retain(|search| key(search) <= key(&search.mirrored()));
         }
         searches
     }
@@ -147,11 +176,6 @@ impl Search {
     }
 }
 
-/// Whether an entry is taken over more than once.
-fn is_twice(placement: &[Place]) -> bool {
-    placement.windows(2).any(|pair| pair[0] == pair[1])
-}
-
 /// Walks through all states; the first violation, or how many states there are.
 fn explore(scope: Scope, rules: Rules) -> Result<usize, String> {
     let searches = scope.searches();
@@ -162,16 +186,15 @@ fn explore(scope: Scope, rules: Rules) -> Result<usize, String> {
 fn walk(search: &Search, rules: Rules) -> Result<usize, String> {
     let scope = &search.scope;
     let start = World::start(search);
-    let symmetry = Symmetry::of(search);
-    let mut seen = BTreeSet::from([symmetry.fingerprint(&start)]);
+    let mut seen = BTreeSet::from([start.fingerprint(scope)]);
     let mut stack = vec![start];
     let mut next = Vec::new();
     while let Some(world) = stack.pop() {
-        world.steps(scope, &symmetry, &rules, &mut next);
+        world.steps(scope, &rules, &mut next);
         for mut world in next.drain(..) {
             world.check()?;
             world.forget_what_is_over();
-            if world.is_in_reach(scope, &rules) && seen.insert(symmetry.fingerprint(&world)) {
+            if world.is_in_reach(scope, &rules) && seen.insert(world.fingerprint(scope)) {
                 if seen.len().is_multiple_of(1 << 20) {
                     println!("{} states, {} to go on from", seen.len(), stack.len());
                 }
@@ -182,6 +205,8 @@ fn walk(search: &Search, rules: Rules) -> Result<usize, String> {
             return Err(format!("more than {} states", scope.limit));
         }
     }
+    let Search { takeovers, aim, .. } = search;
+    println!("{aim:?}, taken over {takeovers:?}: {} states", seen.len());
     Ok(seen.len())
 }
 
@@ -193,7 +218,14 @@ fn batch() -> Batch {
 impl World {
     fn start(search: &Search) -> Self {
         let members: Vec<_> = (0..search.scope.members).map(ReplicaId).collect();
-        let replica = |me: &ReplicaId| Rc::new(Acceptor::new(*me, &members, false));
+        let unexplored = Index(search.scope.unexplored());
+        let replica = |me: &ReplicaId| {
+            let mut replica = Acceptor::new(*me, &members, false);
+            for role in Role::BOTH {
+                replica.logs[role].get_or_make(unexplored);
+            }
+            Rc::new(replica)
+        };
         Self {
             replicas: members.iter().map(replica).collect(),
             drives: Vec::new(),
@@ -203,6 +235,8 @@ impl World {
             proposed: [0; 2],
             takeovers: search.takeovers.clone(),
             aim: search.aim,
+            raised: search.scope.raised().into(),
+            begun: Vec::new(),
             restarts: 0,
             learners: 0,
         }
@@ -239,8 +273,8 @@ impl World {
         Ok(())
     }
 
-    fn steps(&self, scope: &Scope, symmetry: &Symmetry, rules: &Rules, out: &mut Vec<Self>) {
-        let steps = Steps::from(self, symmetry, rules);
+    fn steps(&self, scope: &Scope, rules: &Rules, out: &mut Vec<Self>) {
+        let steps = Steps::from(self, scope, rules);
         for role in Role::BOTH {
             if self.proposed[role as usize] < scope.entries[role as usize] {
                 steps.propose(role, out);

@@ -131,18 +131,32 @@ impl Steps<'_> {
 }
 
 impl World {
-    /// A replica votes on a drive's proposal: with which dependency; `None` if it refuses.
-    pub(super) fn vote(&self, position: usize, at: &mut Rc<Acceptor>) -> Option<Index> {
+    /// How a replica may vote on a drive's proposal, and what becomes of it: with the dependency that it finds right, or a
+    /// greater one because of entries that are not explored.
+    pub(super) fn votes(&self, position: usize, at: &Rc<Acceptor>) -> Vec<(Index, Rc<Acceptor>)> {
         let Drive {
             place: (role, index),
             vote,
             dep_view,
             ..
         } = &*self.drives[position];
-        let (value, proposed) = (vote.value.clone(), vote.proposed);
-        let voter = Rc::make_mut(at);
-        let reply = voter.fast_accept(*role, *index, value, proposed, *dep_view);
-        reply.ok().map(|reply| reply.dep)
+        let mut voter = Acceptor::clone(at);
+        let value = vote.value.clone();
+        let Ok(reply) = voter.fast_accept(*role, *index, value, vote.proposed, *dep_view) else {
+            return Vec::new();
+        };
+        let raised = |dep: &Index| {
+            let mut voter = voter.clone();
+            let entry = voter.logs[*role].get_or_make(*index)?;
+            entry.vote.as_mut()?.dep = *dep;
+            Some((*dep, Rc::new(voter)))
+        };
+        let greater = self.raised.iter().filter(|dep| **dep > reply.dep);
+        let raised: Vec<_> = greater.filter_map(raised).collect();
+        [(reply.dep, Rc::new(voter))]
+            .into_iter()
+            .chain(raised)
+            .collect()
     }
 
     fn may_decide(&self, position: usize) -> bool {

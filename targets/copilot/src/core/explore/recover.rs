@@ -18,34 +18,46 @@ pub(super) struct Recovery {
 impl Steps<'_> {
     pub(super) fn take_over(&self, out: &mut Vec<World>) {
         let takeovers = &self.world.takeovers;
-        for (position, place @ (role, index)) in takeovers.iter().copied().enumerate() {
+        for (position, place) in takeovers.iter().copied().enumerate() {
             let is_proposed = self.world.drives.iter().any(|drive| drive.place == place);
             if !is_proposed || takeovers[..position].contains(&place) {
                 continue;
             }
             for me in self.world.ids() {
                 for arrived in self.before(Event::Prepare(place), me) {
-                    let mut world = self.world.with([arrived]);
-                    world.takeovers.remove(position);
-                    let acceptor = world.at(me);
-                    let ballot = acceptor.next_ballot(role, index);
-                    let Ok(own) = acceptor.prepare(role, index, ballot) else {
-                        continue;
-                    };
-                    world.recoveries.push(Recovery { place, ballot, own });
-                    let key = |recovery: &Recovery| (recovery.place, recovery.ballot);
-                    world.recoveries.sort_by_key(key);
-                    out.push(world);
+                    for round in self.world.free_rounds(place) {
+                        out.extend(self.taken_over(position, arrived, round));
+                    }
                 }
             }
         }
     }
 
-    /// Whoever recovers chooses from the reports of any majority, or hears of a decision.
+    /// The state in which a replica has begun to take an entry over; `None` if it knows that it may not.
+    fn taken_over(&self, position: usize, arrived: &Arrived, round: u32) -> Option<World> {
+        let mut world = self.world.with([arrived]);
+        let place @ (role, index) = world.takeovers.remove(position);
+        let acceptor = world.at(arrived.at());
+        let least = acceptor.next_ballot(role, index);
+        let ballot = Ballot { round, ..least };
+        if ballot < least {
+            return None;
+        }
+        let own = acceptor.prepare(role, index, ballot).ok()?;
+        world.recoveries.push(Recovery { place, ballot, own });
+        let key = |recovery: &Recovery| (recovery.place, recovery.ballot);
+        world.recoveries.sort_by_key(key);
+        world.begun.push((place, round));
+        world.begun.sort_unstable();
+        Some(world)
+    }
+
+    /// Whoever recovers chooses from the reports of any majority, or hears of a decision: what is chosen from more reports
+    /// is chosen from a majority of them too.
     pub(super) fn recover(&self, position: usize, out: &mut Vec<World>) {
         let Recovery { place, ballot, own } = &self.world.recoveries[position];
         let (me, quorums) = (ballot.proposer, self.world.quorums());
-        let others = quorums.members - 1;
+        let others = quorums.majority() - 1;
         for reports in self.gather(others, |id| self.reports(*place, *ballot, id)) {
             if reports.len() + 1 < quorums.majority() {
                 continue;

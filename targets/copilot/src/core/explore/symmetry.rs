@@ -1,70 +1,63 @@
 //! Which states are the same but for the names of replicas without a role.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::rc::Rc;
 
-use super::{Scope, Search, World, is_twice};
+use super::{Place, Scope, World};
 use crate::core::*;
 
-/// Tells states apart that differ in more than in the names of followers.
-///
-/// A follower is known by what it knows, and by which attempts are its own. Attempts at an entry are ordered by who makes
-/// them, so two takeovers of one entry tell any two replicas apart.
-pub(super) struct Symmetry {
-    scope: Scope,
-    followers_are_alike: bool,
-}
+/// Replicas with a role, which are the first ones.
+const PILOTS: usize = 2;
 
-impl Symmetry {
-    pub(super) fn of(search: &Search) -> Self {
-        Self {
-            scope: search.scope,
-            followers_are_alike: !is_twice(&search.takeovers),
-        }
-    }
-
-    /// The same for states that differ in names only, or in nothing that can still matter.
-    pub(super) fn fingerprint(&self, world: &World) -> u64 {
+impl World {
+    /// The same for states that differ in names of followers only, or in nothing that can still matter. A follower is known
+    /// by what it knows, and by which attempts are its own.
+    pub(super) fn fingerprint(&self, scope: &Scope) -> u64 {
         let mut hasher = DefaultHasher::new();
-        world.hash_shared(&self.scope, self, &mut hasher);
-        let mut replicas = self.states(world);
-        if self.followers_are_alike {
-            replicas[PILOTS..].sort_unstable();
-        }
+        self.hash_shared(scope, &mut hasher);
+        let mut replicas = self.states(scope);
+        replicas[PILOTS..].sort_unstable();
         replicas.hash(&mut hasher);
         hasher.finish()
     }
 
     /// Replicas of the same kind are the same but for their names.
-    pub(super) fn kinds(&self, world: &World) -> Vec<u64> {
-        let mut kinds = self.states(world);
-        let named = if self.followers_are_alike {
-            PILOTS
-        } else {
-            kinds.len()
-        };
-        for (id, kind) in kinds[..named].iter_mut().enumerate() {
-            *kind = id as u64;
-        }
+    pub(super) fn kinds(&self, scope: &Scope) -> Vec<u64> {
+        let mut kinds = self.states(scope);
+        kinds[..PILOTS].copy_from_slice(&[0, 1]);
         kinds
     }
 
-    fn states(&self, world: &World) -> Vec<u64> {
-        let of_replica = |replica: &Rc<Acceptor>| {
+    fn states(&self, scope: &Scope) -> Vec<u64> {
+        let of_replica = |id: ReplicaId| {
             let mut hasher = DefaultHasher::new();
-            world.hash_replica(replica, &self.scope, self, &mut hasher);
+            self.hash_replica(&self.replicas[id.0 as usize], scope, &mut hasher);
             hasher.finish()
         };
-        world.replicas.iter().map(of_replica).collect()
+        self.ids().map(of_replica).collect()
     }
 
-    /// A ballot without the name of a follower.
-    pub(super) fn anonymous(&self, mut ballot: Ballot) -> Ballot {
-        if self.followers_are_alike && ballot.proposer.0 as usize >= PILOTS {
-            ballot.proposer = ReplicaId(PILOTS as u32);
-        }
-        ballot
+    /// The rounds in which somebody else may take an entry over: one between each two that there are, one before and one
+    /// after. Which attempt is higher follows from names if neither knows of the other; this way it may be any, and
+    /// names do not matter.
+    pub(super) fn free_rounds(&self, place: Place) -> Vec<u32> {
+        let mut rounds = self.rounds(place);
+        rounds.insert(0, 0);
+        let between = rounds.windows(2).map(|pair| pair[0].midpoint(pair[1]));
+        let last = rounds[rounds.len() - 1] + FAR;
+        between.chain([last]).collect()
+    }
+
+    /// What of a ballot matters: how many lower ones there are.
+    pub(super) fn rank(&self, place: Place, ballot: Ballot) -> usize {
+        let rounds = self.rounds(place);
+        rounds.partition_point(|round| *round <= ballot.round)
+    }
+
+    fn rounds(&self, place: Place) -> Vec<u32> {
+        let begun = self.begun.iter().filter(|(of, _)| *of == place);
+        begun.map(|(_, round)| *round).collect()
     }
 }
 
-const PILOTS: usize = 2;
+/// Room for more rounds between two than anybody needs.
+const FAR: u32 = 1 << 16;

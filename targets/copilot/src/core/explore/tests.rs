@@ -8,6 +8,7 @@ const fn scope(members: u32, entries: Both2, takeovers: usize) -> Scope {
         takeovers,
         restarts: 0,
         learners: 0,
+        among_others: false,
         limit: 3_000_000,
     }
 }
@@ -115,6 +116,7 @@ fn asked_for() -> Scope {
         takeovers: takeovers as usize,
         restarts: restarts as usize,
         learners: learners as usize,
+        among_others: std::env::var_os("COPILOT_OTHERS").is_some(),
         limit: 50_000_000,
     }
 }

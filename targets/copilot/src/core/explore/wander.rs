@@ -13,10 +13,9 @@ pub(super) fn wander(scope: Scope, rules: Rules, ways: Range<u64>) -> Result<usi
     let mut next = Vec::new();
     for way in ways {
         let position = way as usize % searches.len();
-        let symmetry = Symmetry::of(&searches[position]);
         let mut world = World::start(&searches[position]);
         for depth in 0.. {
-            world.steps(&scope, &symmetry, &rules, &mut next);
+            world.steps(&scope, &rules, &mut next);
             if next.is_empty() {
                 break;
             }
@@ -29,7 +28,7 @@ pub(super) fn wander(scope: Scope, rules: Rules, ways: Range<u64>) -> Result<usi
             if !world.is_in_reach(&scope, &rules) {
                 break;
             }
-            seen.insert((position, symmetry.fingerprint(&world)));
+            seen.insert((position, world.fingerprint(&scope)));
         }
     }
     Ok(seen.len())
