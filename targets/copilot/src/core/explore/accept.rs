@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::deliver::{Answer, Arrived, Message, Steps};
+use super::deliver::{Answer, Message, Steps};
 use super::{Place, Rules, World};
 use crate::core::*;
 
@@ -53,30 +53,16 @@ impl World {
         attempt.accepted.len() + open.count() >= self.quorums().majority()
     }
 
-    /// A proposer accepts its own choice; false if it may not.
-    pub(super) fn begin_to_accept(
-        &mut self,
-        place: Place,
-        ballot: Ballot,
-        choice: Choice,
-        rules: &Rules,
-    ) -> bool {
+    /// A choice is to be accepted; by whoever made it too, whenever that comes to it.
+    pub(super) fn begin_to_accept(&mut self, place: Place, ballot: Ballot, choice: Choice) {
         self.accepting.push(Rc::new(Accepting {
             place,
             ballot,
             choice,
             accepted: Vec::new(),
         }));
-        let position = self.accepting.len() - 1;
-        let proposer = Arrived::nothing(&self.replicas[ballot.proposer.0 as usize]);
-        let accepted = self.deliver(Message::Choice(position), &proposer, rules);
-        if accepted.is_empty() {
-            return false;
-        }
-        *self = self.with(&accepted);
         self.accepting
             .sort_by_key(|accepting| (accepting.place, accepting.ballot));
-        true
     }
 
     /// A replica accepts a choice; `None` if it refuses.

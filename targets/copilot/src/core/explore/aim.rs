@@ -1,6 +1,5 @@
 //! What a search is for: two decisions that must not both be taken.
 
-use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use super::propose::Drive;
@@ -37,17 +36,6 @@ impl Aim {
         let other = (self.1 != self.0).then_some(self.1);
         [self.0].into_iter().chain(other)
     }
-
-    /// Hashes what matters of a decision.
-    pub(super) fn hash_decision(self, place: Place, choice: &Choice, hasher: &mut impl Hasher) {
-        let Self(one, other) = self;
-        if one == other {
-            choice.hash(hasher);
-        } else {
-            let index = if place == one { other.1 } else { one.1 };
-            choice.is_before(index).hash(hasher);
-        }
-    }
 }
 
 impl World {
@@ -81,14 +69,12 @@ impl World {
         if self.attempts_to_come(place) > 0 {
             return proposed_before;
         }
-        let may_hear_of_decisions =
-            self.may_be_asked(place, scope) || self.takeovers.len() + self.recoveries.len() > 0;
         !drive.over
             && proposed_before
-            && (may_hear_of_decisions || self.least_dependency(drive, rules) < Some(index))
+            && (self.may_be_learnt(scope) || self.least_dependency(drive, rules) < Some(index))
     }
 
-    /// The least that a pilot may yet choose, as long as entries that stand against others do so for ever.
+    /// The least that a pilot may yet choose, if nobody hears of decisions: entries stand against others for ever then.
     fn least_dependency(&self, drive: &Drive, rules: &Rules) -> Option<Index> {
         let (role, index) = drive.place;
         let vote = |at: &Rc<Acceptor>| {
@@ -116,10 +102,9 @@ impl World {
 
     /// The takeovers that have not led to an attempt yet.
     fn attempts_to_come(&self, place: Place) -> usize {
-        let begun = self.recoveries.iter();
-        let begun = begun.filter(|recovery| recovery.place == place);
-        let to_begin = self.takeovers.iter().filter(|of| **of == place);
-        begun.count() + to_begin.count()
+        let recoveries = self.recoveries.iter();
+        let to_come = recoveries.filter(|recovery| recovery.place == place);
+        to_come.count()
     }
 }
 

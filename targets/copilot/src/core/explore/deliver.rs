@@ -9,11 +9,12 @@ use super::event::Event;
 use super::{Rules, Scope, World};
 use crate::core::*;
 
-/// A message on its way: a drive's proposal or an attempt's choice, by position.
+/// A message on its way: a drive's proposal, an attempt's choice or a recovery's question, by position.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Message {
     Proposal(usize),
     Choice(usize),
+    Question(usize),
 }
 
 /// What has arrived at a replica since a state, and what became of the replica.
@@ -24,6 +25,8 @@ pub(super) struct Arrived {
     votes: Vec<(usize, Index)>,
     /// Positions of the attempts whose choices were accepted.
     accepted: Vec<usize>,
+    /// To which recovery's question, by position, what was reported.
+    reports: Vec<(usize, Report)>,
     /// What has not yet made a difference to anything after it.
     idle: Vec<Event>,
 }
@@ -35,6 +38,7 @@ impl Arrived {
             replica: Rc::clone(at),
             votes: Vec::new(),
             accepted: Vec::new(),
+            reports: Vec::new(),
             idle: Vec::new(),
         }
     }
@@ -49,6 +53,22 @@ impl Arrived {
         let vote = self.votes.iter().find(|(of, _)| *of == position);
         vote.map(|(_, dep)| *dep)
     }
+
+    /// What was reported to a recovery.
+    pub(super) fn report(&self, position: usize) -> Option<&Report> {
+        let report = self.reports.iter().find(|(of, _)| *of == position);
+        report.map(|(_, report)| report)
+    }
+
+    /// What was answered. What the replica knows follows from that.
+    fn answers(&self) -> (Vec<(usize, Index)>, Vec<usize>, Vec<usize>) {
+        let reported = self.reports.iter().map(|(position, _)| *position);
+        (
+            self.votes.clone(),
+            self.accepted.clone(),
+            reported.collect(),
+        )
+    }
 }
 
 /// What a replica tells, after what has arrived there.
@@ -61,11 +81,8 @@ pub(super) struct Answer<T> {
 impl<T: Hash> Answer<T> {
     /// The same for replicas of one kind that tell the same after the same.
     fn name(&self, kind: u64) -> u64 {
-        let Arrived {
-            votes, accepted, ..
-        } = &self.after;
         let mut hasher = DefaultHasher::new();
-        (kind, votes, accepted, &self.told).hash(&mut hasher);
+        (kind, self.after.answers(), &self.told).hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -101,7 +118,7 @@ impl<'a> Steps<'a> {
         let mut seen = BTreeSet::new();
         self.before(self.world.event(message), at)
             .flat_map(|arrived| self.world.deliver(message, arrived, self.rules))
-            .filter(|next| seen.insert((next.votes.clone(), next.accepted.clone())))
+            .filter(|next| seen.insert(next.answers()))
             .collect()
     }
 
@@ -142,23 +159,23 @@ impl World {
                 Event::FastAccept(drive.place, drive.vote.proposed)
             }
             Message::Choice(position) => Event::Accept(self.accepting[position].place),
+            Message::Question(position) => Event::Prepare(self.recoveries[position].place),
         }
     }
 
-    /// All that may arrive at a replica, in every order that makes a difference. Promises are asked for where they are
-    /// needed: they only make it refuse.
+    /// All that may arrive at a replica, in every order that makes a difference.
     fn arrivals(&self, at: &Rc<Acceptor>, rules: &Rules) -> Vec<Arrived> {
         let proposals = (0..self.drives.len()).map(Message::Proposal);
         let choices = (0..self.accepting.len()).map(Message::Choice);
-        let messages: Vec<_> = proposals.chain(choices).collect();
+        let questions = (0..self.recoveries.len()).map(Message::Question);
+        let messages: Vec<_> = proposals.chain(choices).chain(questions).collect();
         let mut seen = BTreeSet::new();
         let mut found = vec![Arrived::nothing(at)];
         let mut position = 0;
         while position < found.len() {
             for message in &messages {
                 for next in self.deliver(*message, &found[position], rules) {
-                    // What the replica knows follows from what it answered.
-                    if seen.insert((next.votes.clone(), next.accepted.clone(), next.idle.clone())) {
+                    if seen.insert((next.answers(), next.idle.clone())) {
                         found.push(next);
                     }
                 }
@@ -207,6 +224,17 @@ impl World {
                 next.accepted.sort_unstable();
                 vec![next]
             }
+            Message::Question(position) => {
+                let recovery = &self.recoveries[position];
+                let (role, index) = recovery.place;
+                let asked = Rc::make_mut(&mut next.replica);
+                let Ok(report) = asked.prepare(role, index, recovery.ballot) else {
+                    return Vec::new();
+                };
+                next.reports.push((position, report));
+                next.reports.sort_by_key(|(position, _)| *position);
+                vec![next]
+            }
         }
     }
 
@@ -221,6 +249,12 @@ impl World {
                 !arrived.accepted.contains(&position)
                     && self.accepting[position].is_open_at(&arrived.replica)
             }
+            Message::Question(position) => {
+                let recovery = &self.recoveries[position];
+                arrived.report(position).is_none()
+                    && recovery.report(arrived.at()).is_none()
+                    && self.is_proposed(recovery.place)
+            }
         }
     }
 
@@ -231,6 +265,7 @@ impl World {
             replica,
             votes,
             accepted,
+            reports,
             ..
         } in arrived
         {
@@ -241,6 +276,11 @@ impl World {
             }
             for position in accepted {
                 world.has_accepted(*position, at);
+            }
+            for (position, report) in reports {
+                let reports = &mut world.recoveries[*position].reports;
+                reports.push((at, report.clone()));
+                reports.sort_by_key(|(id, _)| *id);
             }
         }
         world

@@ -14,81 +14,123 @@ use crate::core::*;
 impl World {
     /// Hashes what can still matter of what no single replica has.
     pub(super) fn hash_shared(&self, scope: &Scope, hasher: &mut impl Hasher) {
-        let budgets = (&self.takeovers, self.restarts, self.learners);
-        (budgets, &self.proposed).hash(hasher);
-        self.hash_decisions(scope, hasher);
-        for drive in self.drives.iter().filter(|drive| !drive.over) {
-            let mut answers: Vec<_> = drive.answers.iter().map(|(_, dep)| *dep).collect();
+        (self.restarts, self.learners, &self.proposed).hash(hasher);
+        if self.may_be_learnt(scope) {
+            self.chosen.hash(hasher);
+        }
+        for drive in &self.drives {
+            self.hash_decisions(drive, scope, hasher);
+            if drive.over {
+                continue;
+            }
+            let answers = drive.answers.iter();
+            let mut answers: Vec<_> = answers.map(|(_, dep)| drive.part(*dep, scope)).collect();
             answers.sort_unstable();
-            (drive.place, drive.vote.proposed, answers).hash(hasher);
+            (drive.part(drive.vote.proposed, scope), answers).hash(hasher);
         }
-        for Recovery { place, ballot, own } in &self.recoveries {
-            let accepted = own.accepted.as_ref();
-            let accepted = accepted.map(|(ballot, choice)| (self.rank(*place, *ballot), choice));
-            (place, self.rank(*place, *ballot), &own.vote, accepted).hash(hasher);
+        for Recovery {
+            place,
+            ballot,
+            reports,
+        } in &self.recoveries
+        {
+            (place, ballot.round).hash(hasher);
+            let Some(drive) = self.drive_at(*place) else {
+                continue;
+            };
+            let reports = reports.iter().map(|(_, report)| report);
+            let mut reports: Vec<_> = reports.map(|it| drive.part_of_report(it, scope)).collect();
+            reports.sort_unstable();
+            reports.hash(hasher);
         }
-        for attempt in &self.accepting {
-            if self.may_be_asked(attempt.place, scope) {
-                let rank = self.rank(attempt.place, attempt.ballot);
-                (attempt.place, rank, &attempt.choice).hash(hasher);
+    }
+
+    /// Hashes the attempts at an entry, if it may be asked which of them somebody has accepted, and what is decided or may
+    /// be, if that is searched for.
+    fn hash_decisions(&self, drive: &Drive, scope: &Scope, hasher: &mut impl Hasher) {
+        let place = drive.place;
+        (place, drive.over, self.is_contended(place)).hash(hasher);
+        if self.may_be_asked(place, scope) {
+            for attempt in self.accepting.iter().filter(|one| one.place == place) {
+                let choice = drive.part_of_choice(&attempt.choice, scope);
+                (attempt.ballot.round, choice).hash(hasher);
             }
         }
+        if self.aim.places().any(|one| one == place) {
+            let decisions = self.decisions(place);
+            let mut decisions: Vec<_> = decisions
+                .map(|it| drive.part_of_choice(it, scope))
+                .collect();
+            decisions.sort_unstable();
+            decisions.dedup();
+            decisions.hash(hasher);
+        }
+    }
+
+    fn drive_at(&self, place: Place) -> Option<&Drive> {
+        let mut drives = self.drives.iter();
+        drives.find(|drive| drive.place == place).map(|it| &**it)
     }
 
     /// Hashes what can still matter of what a replica knows.
     pub(super) fn hash_replica(&self, replica: &Acceptor, scope: &Scope, hasher: &mut impl Hasher) {
         for recovery in &self.recoveries {
-            (recovery.ballot.proposer == replica.me()).hash(hasher);
-        }
-        for attempt in &self.accepting {
-            if self.may_be_asked(attempt.place, scope) {
-                (attempt.ballot.proposer == replica.me()).hash(hasher);
-            }
+            recovery.report(replica.me()).is_some().hash(hasher);
         }
         let votes = self.votes_to_come(replica, scope);
         for drive in &self.drives {
             if self.may_be_asked(drive.place, scope) {
-                self.hash_whole_entry(replica, drive, hasher);
+                self.hash_whole_entry(replica, drive, scope, hasher);
             } else {
-                self.hash_entry(replica, drive, &votes, hasher);
+                self.hash_entry(replica, drive, &votes, scope, hasher);
             }
         }
         for role in Role::BOTH {
             if self.is_to_propose(role, scope) && replica.me() == ReplicaId(role as u32) {
-                replica.log(role.other()).known().hash(hasher);
+                let known = replica.log(role.other()).known();
+                scope.left_out(role.other(), known).hash(hasher);
             }
         }
     }
 
-    /// What is decided or may be, as far as it is searched for.
-    fn hash_decisions(&self, scope: &Scope, hasher: &mut impl Hasher) {
-        if self.may_be_learnt(scope) {
-            self.chosen.hash(hasher);
-        }
-        for place in self.aim.places() {
-            for choice in self.decisions(place) {
-                self.aim.hash_decision(place, choice, hasher);
-            }
-            self.is_contended(place).hash(hasher);
-        }
-    }
-
-    fn hash_whole_entry(&self, at: &Acceptor, drive: &Drive, hasher: &mut impl Hasher) {
+    fn hash_whole_entry(
+        &self,
+        at: &Acceptor,
+        drive: &Drive,
+        scope: &Scope,
+        hasher: &mut impl Hasher,
+    ) {
         let (role, index) = drive.place;
         let entry = at.log(role).get(index).cloned().unwrap_or_default();
-        let rank = |ballot| self.rank(drive.place, ballot);
-        let is_own = |ballot: Ballot| ballot.proposer == at.me();
-        (entry.promised.map(rank), entry.promised.map(is_own)).hash(hasher);
-        let accepted = entry.accepted;
-        let accepted = accepted.map(|(ballot, choice)| (rank(ballot), is_own(ballot), choice));
-        (accepted, entry.vote, entry.commit).hash(hasher);
-        (drive.answer(at.me()).is_some(), drive.vote.proposed).hash(hasher);
-        for accepting in self.accepting.iter().filter(|one| one.place == drive.place) {
-            accepting.accepted.contains(&at.me()).hash(hasher);
+        let Entry {
+            promised,
+            vote,
+            accepted,
+            commit,
+        } = entry;
+        promised.map(|ballot| ballot.round).hash(hasher);
+        vote.map(|vote| drive.part(vote.dep, scope)).hash(hasher);
+        let of_choice = |choice| drive.part_of_choice(choice, scope);
+        let accepted = accepted.as_ref();
+        accepted
+            .map(|(ballot, choice)| (ballot.round, of_choice(choice)))
+            .hash(hasher);
+        let commit = commit.as_ref();
+        commit.map(|commit| of_choice(&commit.choice)).hash(hasher);
+        drive.answer(at.me()).is_some().hash(hasher);
+        for attempt in self.accepting.iter().filter(|one| one.place == drive.place) {
+            attempt.accepted.contains(&at.me()).hash(hasher);
         }
     }
 
-    fn hash_entry(&self, at: &Acceptor, drive: &Drive, votes: &[ToCome], hasher: &mut impl Hasher) {
+    fn hash_entry(
+        &self,
+        at: &Acceptor,
+        drive: &Drive,
+        votes: &[ToCome],
+        scope: &Scope,
+        hasher: &mut impl Hasher,
+    ) {
         let place @ (role, index) = drive.place;
         let entry = at.log(role).get(index);
         let about_it = || self.accepting.iter().filter(|one| one.place == place);
@@ -99,7 +141,8 @@ impl World {
         };
         let of_choice = |choice: &Choice| conflicts(choice.value.as_ref().map(|_| choice.dep));
         let vote = votes.iter().find(|vote| vote.place == place);
-        vote.map(|vote| vote.after).hash(hasher);
+        vote.map(|vote| scope.left_out(role.other(), vote.after))
+            .hash(hasher);
         let mut open = vote.is_some();
         for attempt in about_it().filter(|attempt| attempt.is_open_at(at)) {
             of_choice(&attempt.choice).hash(hasher);
@@ -120,8 +163,7 @@ impl World {
 
     /// Whether somebody may ask what a replica knows of an entry.
     pub(super) fn may_be_asked(&self, place: Place, scope: &Scope) -> bool {
-        self.takeovers.contains(&place)
-            || self.restarts < scope.restarts
+        self.restarts < scope.restarts
             || self.may_be_learnt(scope)
             || self.recoveries.iter().any(|one| one.place == place)
     }
@@ -195,7 +237,42 @@ impl ToCome {
     }
 }
 
+/// What matters of a dependency: whether it is what was proposed, and how many explored entries it leaves out.
+type Part = (bool, u64);
+
+impl Scope {
+    /// How many of the explored entries of a log are after an index.
+    fn left_out(&self, role: Role, dep: Index) -> u64 {
+        let first = self.unexplored();
+        let last = first + self.entries[role as usize];
+        last.saturating_sub(dep.0.max(first))
+    }
+}
+
 impl Drive {
+    fn part(&self, dep: Index, scope: &Scope) -> Part {
+        let left_out = scope.left_out(self.place.0.other(), dep);
+        (dep == self.vote.proposed, left_out)
+    }
+
+    fn part_of_choice(&self, choice: &Choice, scope: &Scope) -> Option<Part> {
+        choice.value.is_some().then(|| self.part(choice.dep, scope))
+    }
+
+    /// Only whether a reported vote agrees is asked for.
+    fn part_of_report(
+        &self,
+        report: &Report,
+        scope: &Scope,
+    ) -> (Option<bool>, Option<(u32, Option<Part>)>) {
+        let accepted = report.accepted.as_ref();
+        let of_accepted = |(ballot, choice): &(Ballot, Choice)| {
+            (ballot.round, self.part_of_choice(choice, scope))
+        };
+        let vote = report.vote.as_ref().map(Vote::is_ok);
+        (vote, accepted.map(of_accepted))
+    }
+
     /// Whether a replica that has not voted would.
     pub(super) fn is_open_at(&self, at: &Acceptor) -> bool {
         let (role, index) = self.place;

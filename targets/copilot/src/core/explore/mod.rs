@@ -82,10 +82,6 @@ struct World {
     accepting: Vec<Rc<Accepting>>,
     chosen: Vec<(Place, Choice)>,
     proposed: [u64; 2],
-    /// Those to come.
-    takeovers: Vec<Place>,
-    /// In which rounds entries were taken over, in order.
-    begun: Vec<(Place, u32)>,
     restarts: usize,
     learners: usize,
     aim: Aim,
@@ -226,17 +222,24 @@ impl World {
             }
             Rc::new(replica)
         };
+        let replicas: Vec<_> = members.iter().map(replica).collect();
+        let recovery = |(position, place): (usize, &Place)| {
+            let earlier = search.takeovers[..position]
+                .iter()
+                .filter(|it| *it == place);
+            let view = replicas[0].standing(place.0).current;
+            Recovery::new(*place, view, 1 + earlier.count() as u32)
+        };
+        let recoveries = search.takeovers.iter().enumerate();
         Self {
-            replicas: members.iter().map(replica).collect(),
+            recoveries: recoveries.map(recovery).collect(),
+            replicas,
             drives: Vec::new(),
-            recoveries: Vec::new(),
             accepting: Vec::new(),
             chosen: Vec::new(),
             proposed: [0; 2],
-            takeovers: search.takeovers.clone(),
             aim: search.aim,
             raised: search.scope.raised().into(),
-            begun: Vec::new(),
             restarts: 0,
             learners: 0,
         }
@@ -294,7 +297,6 @@ impl World {
         for position in 0..self.recoveries.len() {
             steps.recover(position, out);
         }
-        steps.take_over(out);
         if self.restarts < scope.restarts {
             steps.restart(out);
         }
@@ -307,8 +309,7 @@ impl World {
     fn is_contended(&self, place: Place) -> bool {
         let is_others = |ballot: Ballot| ballot != Ballot::initial(ballot.view);
         let mut attempts = self.accepting.iter();
-        self.takeovers.contains(&place)
-            || self.recoveries.iter().any(|one| one.place == place)
+        self.recoveries.iter().any(|one| one.place == place)
             || attempts.any(|attempt| attempt.place == place && is_others(attempt.ballot))
     }
 
@@ -321,14 +322,5 @@ impl World {
                 Rc::make_mut(drive).over = true;
             }
         }
-        self.recoveries.retain(|recovery| {
-            let (role, index) = recovery.place;
-            let entry = replicas[recovery.ballot.proposer.0 as usize]
-                .log(role)
-                .get(index);
-            entry.is_some_and(|entry| {
-                entry.commit.is_none() && entry.promised == Some(recovery.ballot)
-            })
-        });
     }
 }

@@ -58,10 +58,12 @@ impl Steps<'_> {
         for votes in self.others_votes(position, quorum - 1) {
             let is_fast = votes.len() + 1 == quorum;
             if is_fast && votes.iter().all(|it| it.told == vote.proposed) {
-                let concluded = self.concluded(position, Event::Commit(*place), &votes);
-                for mut world in concluded {
-                    world.choose_at(vote.value.origin.pilot, *place, vote.proposal());
-                    out.push(world);
+                let pilot = vote.value.origin.pilot;
+                for mine in self.before(Event::Commit(*place), pilot) {
+                    if let Some(mut world) = self.concluded(position, &votes, Some(mine)) {
+                        world.choose_at(pilot, *place, vote.proposal());
+                        out.push(world);
+                    }
                 }
             }
         }
@@ -85,30 +87,25 @@ impl Steps<'_> {
                 dep,
                 ..vote.proposal()
             };
-            for mut world in self.concluded(position, Event::Accept(*place), &votes) {
-                world.begin_to_accept(*place, vote.ballot(), choice.clone(), self.rules);
+            if let Some(mut world) = self.concluded(position, &votes, None) {
+                world.begin_to_accept(*place, vote.ballot(), choice);
                 out.push(world);
             }
         }
     }
 
-    /// The states in which a pilot has concluded something from votes.
+    /// The state in which a pilot has concluded something from votes; `None` if it may not any more.
     fn concluded(
         &self,
         position: usize,
-        event: Event,
         votes: &[Answer<Index>],
-    ) -> impl Iterator<Item = World> {
-        let drive = &self.world.drives[position];
-        let arrived = self.before(event, drive.vote.value.origin.pilot);
-        let arrived = arrived.filter(|_| !drive.over);
-        arrived.filter_map(move |mine| {
-            let votes = votes.iter().map(|vote| &vote.after);
-            let mut world = self.world.with(votes.chain([mine]));
-            let goes_on = world.may_decide(position);
-            Rc::make_mut(&mut world.drives[position]).over = true;
-            goes_on.then_some(world)
-        })
+        mine: Option<&Arrived>,
+    ) -> Option<World> {
+        let votes = votes.iter().map(|vote| &vote.after);
+        let mut world = self.world.with(votes.chain(mine));
+        let goes_on = world.may_decide(position);
+        Rc::make_mut(&mut world.drives[position]).over = true;
+        goes_on.then_some(world)
     }
 
     /// All sets of up to so many votes of others than the pilot.

@@ -2,15 +2,14 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{Place, Scope, World};
+use super::{Scope, World};
 use crate::core::*;
 
 /// Replicas with a role, which are the first ones.
 const PILOTS: usize = 2;
 
 impl World {
-    /// The same for states that differ in names of followers only, or in nothing that can still matter. A follower is known
-    /// by what it knows, and by which attempts are its own.
+    /// The same for states that differ in names of followers only, or in nothing that can still matter.
     pub(super) fn fingerprint(&self, scope: &Scope) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.hash_shared(scope, &mut hasher);
@@ -35,29 +34,4 @@ impl World {
         };
         self.ids().map(of_replica).collect()
     }
-
-    /// The rounds in which somebody else may take an entry over: one between each two that there are, one before and one
-    /// after. Which attempt is higher follows from names if neither knows of the other; this way it may be any, and
-    /// names do not matter.
-    pub(super) fn free_rounds(&self, place: Place) -> Vec<u32> {
-        let mut rounds = self.rounds(place);
-        rounds.insert(0, 0);
-        let between = rounds.windows(2).map(|pair| pair[0].midpoint(pair[1]));
-        let last = rounds[rounds.len() - 1] + FAR;
-        between.chain([last]).collect()
-    }
-
-    /// What of a ballot matters: how many lower ones there are.
-    pub(super) fn rank(&self, place: Place, ballot: Ballot) -> usize {
-        let rounds = self.rounds(place);
-        rounds.partition_point(|round| *round <= ballot.round)
-    }
-
-    fn rounds(&self, place: Place) -> Vec<u32> {
-        let begun = self.begun.iter().filter(|(of, _)| *of == place);
-        begun.map(|(_, round)| *round).collect()
-    }
 }
-
-/// Room for more rounds between two than anybody needs.
-const FAR: u32 = 1 << 16;
