@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::accept::Accepting;
 use super::propose::Drive;
 use super::{Place, Rules, Scope, World};
 use crate::core::*;
@@ -65,27 +66,64 @@ impl World {
         let Some(drive) = drives.find(|drive| drive.place == place) else {
             return self.replicas[role as usize].log(role.other()).known() < index;
         };
-        let proposed_before = drive.vote.proposed < index;
-        if self.attempts_to_come(place) > 0 {
-            return proposed_before;
+        if drive.vote.proposed >= index {
+            return false;
         }
-        !drive.over
-            && proposed_before
+        let is_open = !drive.over;
+        if is_open
             && (self.may_be_learnt(scope) || self.least_dependency(drive, rules) < Some(index))
+        {
+            return true;
+        }
+        let may_be_reported = |attempt: &Rc<Accepting>| {
+            let is_known =
+                |at: &Rc<Acceptor>| attempt.accepted.contains(&at.me()) || attempt.is_open_at(at);
+            attempt.place == place
+                && attempt.choice.is_before(index)
+                && self.replicas.iter().any(is_known)
+        };
+        self.attempts_to_come(place) > 0
+            && (self.may_be_learnt(scope)
+                || self.accepting.iter().any(may_be_reported)
+                || self.may_be_recovered(drive, rules))
     }
 
     /// The least that a pilot may yet choose, if nobody hears of decisions: entries stand against others for ever then.
     fn least_dependency(&self, drive: &Drive, rules: &Rules) -> Option<Index> {
-        let (role, index) = drive.place;
-        let vote = |at: &Rc<Acceptor>| {
-            let to_come = || at.compatible_dep(role, index, drive.vote.proposed);
-            let answer = drive.answer(at.me());
-            answer.or_else(|| drive.is_open_at(at).then(to_come))
-        };
-        let mut votes: Vec<_> = self.replicas.iter().filter_map(vote).collect();
+        let votes = self.replicas.iter().filter_map(|at| drive.least_vote(at));
+        let mut votes: Vec<_> = votes.collect();
         votes.sort_unstable();
         votes.truncate(self.quorums().majority());
         (rules.final_dependency)(self.quorums(), &votes)
+    }
+
+    /// Whether a proposal may be chosen because of votes for it. The more there are, the more likely it is.
+    fn may_be_recovered(&self, drive: &Drive, rules: &Rules) -> bool {
+        let agreed = Report {
+            vote: Some(drive.vote.clone()),
+            accepted: None,
+        };
+        let pilot = drive.vote.value.origin.pilot;
+        let report = |at: &Rc<Acceptor>| {
+            let agrees = drive.least_vote(at) == Some(drive.vote.proposed);
+            (
+                at.me(),
+                if agrees {
+                    agreed.clone()
+                } else {
+                    Report::default()
+                },
+            )
+        };
+        let mut others: Vec<_> = self.replicas.iter().map(report).collect();
+        others.retain(|(id, _)| *id != pilot);
+        others.sort_by_key(|(_, report)| report.vote.is_none());
+        others.truncate(self.quorums().majority());
+        let mut with_pilot = others.clone();
+        with_pilot[0] = (pilot, agreed);
+        with_pilot[1..].clone_from_slice(&others[..others.len() - 1]);
+        let chooses = |reports: &[_]| (rules.choose)(self.quorums(), reports).value.is_some();
+        chooses(&others) || chooses(&with_pilot)
     }
 
     fn may_be_decided_twice(&self, place: Place) -> bool {

@@ -284,6 +284,17 @@ impl Drive {
     }
 }
 
+impl Drive {
+    /// How a replica has voted, or the least that it may, as long as nobody hears of decisions.
+    pub(super) fn least_vote(&self, at: &Acceptor) -> Option<Index> {
+        let (role, index) = self.place;
+        let to_come = || at.compatible_dep(role, index, self.vote.proposed);
+        let entry = at.log(role).get(index);
+        let voted = entry.and_then(|entry| entry.vote.as_ref().map(|vote| vote.dep));
+        voted.or_else(|| self.is_open_at(at).then(to_come))
+    }
+}
+
 impl Accepting {
     /// Whether a replica that has not accepted would.
     pub(super) fn is_open_at(&self, at: &Acceptor) -> bool {
