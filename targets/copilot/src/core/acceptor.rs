@@ -165,7 +165,7 @@ impl Acceptor {
     }
 
     /// The proposed dependency, or the last entry of the other log that stands against it.
-    pub(super) fn compatible_dep(&self, role: Role, index: Index, dep: Index) -> Index {
+    fn compatible_dep(&self, role: Role, index: Index, dep: Index) -> Index {
         let other = &self.logs[role.other()];
         let conflicts = |later: &Index| {
             let recorded = other.get(*later).and_then(Entry::recorded_dep);

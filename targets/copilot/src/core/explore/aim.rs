@@ -71,7 +71,10 @@ impl World {
         }
         let is_open = !drive.over;
         if is_open
-            && (self.may_be_learnt(scope) || self.least_dependency(drive, rules) < Some(index))
+            && (self.may_be_learnt(scope)
+                || self
+                    .least_dependency(drive, rules)
+                    .is_some_and(|dep| dep < index))
         {
             return true;
         }

@@ -1,6 +1,6 @@
 //! Messages are delivered as late as possible.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::slice::from_ref;
@@ -87,22 +87,45 @@ impl<T: Hash> Answer<T> {
     }
 }
 
+/// What may arrive at replicas, by what they know and what is on its way: the same comes again in many states.
+#[derive(Default)]
+pub(super) struct Arrivals(HashMap<u64, Rc<[Arrived]>>);
+
+impl Arrivals {
+    /// Some gigabytes.
+    const MOST: usize = 20_000;
+
+    fn at(&mut self, world: &World, at: &Rc<Acceptor>, rules: &Rules) -> Rc<[Arrived]> {
+        if self.0.len() > Self::MOST {
+            self.0.clear();
+        }
+        let known = self.0.entry(world.hash_of_messages(at));
+        let arrivals = known.or_insert_with(|| world.arrivals(at, rules).into());
+        Rc::clone(arrivals)
+    }
+}
+
 /// A state from which steps are taken, with all that may arrive before them.
 pub(super) struct Steps<'a> {
     pub(super) world: &'a World,
     pub(super) rules: &'a Rules,
-    arrivals: Vec<Vec<Arrived>>,
+    arrivals: Vec<Rc<[Arrived]>>,
     /// Replicas with the same number are the same but for their names.
     kinds: Vec<u64>,
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn from(world: &'a World, scope: &Scope, rules: &'a Rules) -> Self {
+    pub(super) fn from(
+        world: &'a World,
+        scope: &Scope,
+        rules: &'a Rules,
+        known: &mut Arrivals,
+    ) -> Self {
         let replicas = world.replicas.iter();
         Self {
             world,
             rules,
-            arrivals: replicas.map(|at| world.arrivals(at, rules)).collect(),
+            arrivals: replicas.map(|at| known.at(world, at, rules)).collect(),
             kinds: world.kinds(scope),
         }
     }
@@ -161,6 +184,31 @@ impl World {
             Message::Choice(position) => Event::Accept(self.accepting[position].place),
             Message::Question(position) => Event::Prepare(self.recoveries[position].place),
         }
+    }
+
+    /// What the messages are that a replica may get, and what it knows.
+    fn hash_of_messages(&self, at: &Acceptor) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        at.hash(&mut hasher);
+        for drive in &self.drives {
+            (drive.place, drive.vote.proposed, drive.answer(at.me())).hash(&mut hasher);
+        }
+        for attempt in &self.accepting {
+            let has_accepted = attempt.accepted.contains(&at.me());
+            (attempt.place, attempt.ballot, &attempt.choice, has_accepted).hash(&mut hasher);
+        }
+        for recovery in &self.recoveries {
+            let has_reported = recovery.report(at.me()).is_some();
+            let place = recovery.place;
+            (
+                place,
+                recovery.ballot,
+                has_reported,
+                self.is_proposed(place),
+            )
+                .hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// All that may arrive at a replica, in every order that makes a difference.

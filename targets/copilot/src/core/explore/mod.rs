@@ -29,7 +29,7 @@ use super::*;
 use crate::batch::Batch;
 use accept::Accepting;
 use aim::Aim;
-use deliver::Steps;
+use deliver::{Arrivals, Steps};
 use propose::Drive;
 use recover::Recovery;
 
@@ -185,8 +185,9 @@ fn walk(search: &Search, rules: Rules) -> Result<usize, String> {
     let mut seen = BTreeSet::from([start.fingerprint(scope)]);
     let mut stack = vec![start];
     let mut next = Vec::new();
+    let mut known = Arrivals::default();
     while let Some(world) = stack.pop() {
-        world.steps(scope, &rules, &mut next);
+        world.steps(scope, &rules, &mut known, &mut next);
         for mut world in next.drain(..) {
             world.check()?;
             world.forget_what_is_over();
@@ -276,8 +277,8 @@ impl World {
         Ok(())
     }
 
-    fn steps(&self, scope: &Scope, rules: &Rules, out: &mut Vec<Self>) {
-        let steps = Steps::from(self, scope, rules);
+    fn steps(&self, scope: &Scope, rules: &Rules, known: &mut Arrivals, out: &mut Vec<Self>) {
+        let steps = Steps::from(self, scope, rules, known);
         for role in Role::BOTH {
             if self.proposed[role as usize] < scope.entries[role as usize] {
                 steps.propose(role, out);

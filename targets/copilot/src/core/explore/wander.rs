@@ -14,8 +14,10 @@ pub(super) fn wander(scope: Scope, rules: Rules, ways: Range<u64>) -> Result<usi
     for way in ways {
         let position = way as usize % searches.len();
         let mut world = World::start(&searches[position]);
+        let mut is_in_reach = true;
+        let mut known = Arrivals::default();
         for depth in 0.. {
-            world.steps(&scope, &rules, &mut next);
+            world.steps(&scope, &rules, &mut known, &mut next);
             if next.is_empty() {
                 break;
             }
@@ -25,8 +27,12 @@ pub(super) fn wander(scope: Scope, rules: Rules, ways: Range<u64>) -> Result<usi
             let found = world.check();
             found.map_err(|violation| format!("way {way}: {violation}"))?;
             world.forget_what_is_over();
-            if !world.is_in_reach(&scope, &rules) {
-                break;
+            let was_in_reach =
+                std::mem::replace(&mut is_in_reach, world.is_in_reach(&scope, &rules));
+            if is_in_reach && !was_in_reach {
+                return Err(format!(
+                    "way {way}: what was out of reach is in reach again"
+                ));
             }
             seen.insert((position, world.fingerprint(&scope)));
         }
