@@ -146,17 +146,17 @@ impl<'a> Steps<'a> {
     }
 
     /// All sets of up to so many replicas with an answer of each; of those that differ in names only, one.
-    pub(super) fn gather<T: Clone + Hash>(
+    pub(super) fn gather<T: Hash>(
         &self,
         most: usize,
         answers: impl Fn(ReplicaId) -> Vec<Answer<T>>,
-    ) -> Vec<Vec<Answer<T>>> {
+    ) -> Vec<Vec<Rc<Answer<T>>>> {
         let mut found = vec![(Vec::new(), Vec::new())];
         let mut seen = BTreeSet::new();
         for id in self.world.ids() {
             let kind = self.kinds[id.0 as usize];
             let answers = answers(id).into_iter();
-            let answers: Vec<_> = answers.map(|it| (it.name(kind), it)).collect();
+            let answers: Vec<_> = answers.map(|it| (it.name(kind), Rc::new(it))).collect();
             let mut more = Vec::new();
             for (those, names) in found.iter().filter(|(those, _)| those.len() < most) {
                 for (name, answer) in &answers {
@@ -326,9 +326,9 @@ impl World {
                 world.has_accepted(*position, at);
             }
             for (position, report) in reports {
-                let reports = &mut world.recoveries[*position].reports;
-                reports.push((at, report.clone()));
-                reports.sort_by_key(|(id, _)| *id);
+                let recovery = Rc::make_mut(&mut world.recoveries[*position]);
+                recovery.reports.push((at, report.clone()));
+                recovery.reports.sort_by_key(|(id, _)| *id);
             }
         }
         world

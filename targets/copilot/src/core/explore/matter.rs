@@ -7,7 +7,6 @@ use std::hash::{Hash, Hasher};
 
 use super::accept::Accepting;
 use super::propose::Drive;
-use super::recover::Recovery;
 use super::{Place, Scope, World};
 use crate::core::*;
 
@@ -28,17 +27,12 @@ impl World {
             answers.sort_unstable();
             (drive.part(drive.vote.proposed, scope), answers).hash(hasher);
         }
-        for Recovery {
-            place,
-            ballot,
-            reports,
-        } in &self.recoveries
-        {
-            (place, ballot.round).hash(hasher);
-            let Some(drive) = self.drive_at(*place) else {
+        for recovery in &self.recoveries {
+            (recovery.place, recovery.ballot.round).hash(hasher);
+            let Some(drive) = self.drive_at(recovery.place) else {
                 continue;
             };
-            let reports = reports.iter().map(|(_, report)| report);
+            let reports = recovery.reports.iter().map(|(_, report)| report);
             let mut reports: Vec<_> = reports.map(|it| drive.part_of_report(it, scope)).collect();
             reports.sort_unstable();
             reports.hash(hasher);

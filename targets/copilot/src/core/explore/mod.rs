@@ -78,7 +78,7 @@ type Place = (Role, Index);
 struct World {
     replicas: Vec<Rc<Acceptor>>,
     drives: Vec<Rc<Drive>>,
-    recoveries: Vec<Recovery>,
+    recoveries: Vec<Rc<Recovery>>,
     accepting: Vec<Rc<Accepting>>,
     chosen: Vec<(Place, Choice)>,
     proposed: [u64; 2],
@@ -229,7 +229,7 @@ impl World {
                 .iter()
                 .filter(|it| *it == place);
             let view = replicas[0].standing(place.0).current;
-            Recovery::new(*place, view, 1 + earlier.count() as u32)
+            Rc::new(Recovery::new(*place, view, 1 + earlier.count() as u32))
         };
         let recoveries = search.takeovers.iter().enumerate();
         Self {

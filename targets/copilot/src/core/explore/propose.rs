@@ -98,7 +98,7 @@ impl Steps<'_> {
     fn concluded(
         &self,
         position: usize,
-        votes: &[Answer<Index>],
+        votes: &[Rc<Answer<Index>>],
         mine: Option<&Arrived>,
     ) -> Option<World> {
         let votes = votes.iter().map(|vote| &vote.after);
@@ -109,7 +109,7 @@ impl Steps<'_> {
     }
 
     /// All sets of up to so many votes of others than the pilot.
-    fn others_votes(&self, position: usize, most: usize) -> Vec<Vec<Answer<Index>>> {
+    fn others_votes(&self, position: usize, most: usize) -> Vec<Vec<Rc<Answer<Index>>>> {
         let Drive { vote, answers, .. } = &*self.world.drives[position];
         self.gather(most, |id| {
             if id == vote.value.origin.pilot {

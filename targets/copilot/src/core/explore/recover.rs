@@ -38,7 +38,7 @@ impl Steps<'_> {
     /// Something is chosen from the reports of any majority: what is chosen from more reports is chosen from a majority of
     /// them too.
     pub(super) fn recover(&self, position: usize, out: &mut Vec<World>) {
-        let Recovery { place, ballot, .. } = self.world.recoveries[position];
+        let Recovery { place, ballot, .. } = *self.world.recoveries[position];
         let quorums = self.world.quorums();
         for reports in self.gather(quorums.majority(), |id| self.reports(position, id)) {
             if reports.len() < quorums.majority() {

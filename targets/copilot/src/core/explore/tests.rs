@@ -13,6 +13,14 @@ const fn scope(members: u32, entries: Both2, takeovers: usize) -> Scope {
     }
 }
 
+/// One entry of a pilot, or one of each, among any number of others.
+const fn among_others(members: u32, entries: Both2, takeovers: usize) -> Scope {
+    Scope {
+        among_others: true,
+        ..scope(members, entries, takeovers)
+    }
+}
+
 fn expect_sound(scope: Scope) {
     match explore(scope, Rules::RIGHT) {
         Ok(states) => println!("{scope:?}: {states} states"),
@@ -24,6 +32,26 @@ fn expect_caught(scope: Scope, rules: Rules) {
     let violation = explore(scope, rules).expect_err("the flaw is found");
     assert!(!violation.starts_with("more than"), "{violation}");
     println!("{violation}");
+}
+
+#[test]
+fn an_entry_of_three_replicas_is_decided_once_whatever_else_there_is() {
+    expect_sound(among_others(3, [1, 0], 2));
+}
+
+#[test]
+fn an_entry_of_five_replicas_is_decided_once_whatever_else_there_is() {
+    expect_sound(among_others(5, [1, 0], 2));
+}
+
+#[test]
+fn a_pair_of_entries_of_three_replicas_is_ordered_whatever_else_there_is() {
+    expect_sound(among_others(3, [1, 1], 2));
+}
+
+#[test]
+fn a_pair_of_entries_of_five_replicas_is_ordered_whatever_else_there_is() {
+    expect_sound(among_others(5, [1, 1], 2));
 }
 
 #[test]
@@ -42,8 +70,13 @@ fn three_replicas_with_three_entries_and_a_takeover() {
 }
 
 #[test]
-fn five_replicas_with_one_entry_each() {
-    expect_sound(scope(5, [1, 1], 0));
+fn three_replicas_with_four_entries() {
+    expect_sound(scope(3, [2, 2], 0));
+}
+
+#[test]
+fn five_replicas_with_three_entries() {
+    expect_sound(scope(5, [2, 1], 0));
 }
 
 #[test]
@@ -178,9 +211,17 @@ fn overwriting_the_vote_is_caught() {
     expect_caught(scope(3, [1, 1], 1), rules);
 }
 
-#[test]
-fn each_flaw_is_caught_in_a_sample() {
-    let flaws = [
+/// The attempt that was accepted first wins, not the last.
+fn the_first_accepted(quorums: Quorums, reports: &[(ReplicaId, Report)]) -> Choice {
+    let accepted = reports
+        .iter()
+        .filter_map(|(_, report)| report.accepted.as_ref());
+    let first = accepted.min_by_key(|(ballot, _)| *ballot);
+    first.map_or_else(|| choose(quorums, reports), |(_, choice)| choice.clone())
+}
+
+fn flaws() -> [Rules; 3] {
+    [
         Rules {
             choose: count_the_proposer,
             ..Rules::RIGHT
@@ -193,8 +234,26 @@ fn each_flaw_is_caught_in_a_sample() {
             overwrites_vote: true,
             ..Rules::RIGHT
         },
-    ];
-    for rules in flaws {
+    ]
+}
+
+#[test]
+fn each_flaw_is_caught_among_others() {
+    for members in [3, 5] {
+        for rules in flaws() {
+            expect_caught(among_others(members, [1, 1], 1), rules);
+        }
+        let rules = Rules {
+            choose: the_first_accepted,
+            ..Rules::RIGHT
+        };
+        expect_caught(among_others(members, [1, 0], 2), rules);
+    }
+}
+
+#[test]
+fn each_flaw_is_caught_in_a_sample() {
+    for rules in flaws() {
         let violation = wander(scope(3, [2, 2], 2), rules, 0..100_000);
         println!("{}", violation.expect_err("the flaw is found"));
     }
