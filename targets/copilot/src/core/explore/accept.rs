@@ -24,13 +24,17 @@ impl Steps<'_> {
         if lacking == 0 {
             return;
         }
-        let found = self.gather(lacking, |id| {
-            if accepting.accepted.contains(&id) {
-                return Vec::new();
-            }
-            let heard = self.hearing(Message::Choice(position), id).into_iter();
-            heard.map(|after| Answer { after, told: () }).collect()
-        });
+        let found = self.gather(
+            lacking,
+            |id| {
+                if accepting.accepted.contains(&id) {
+                    return Vec::new();
+                }
+                let heard = self.hearing(Message::Choice(position), id).into_iter();
+                heard.map(|after| Answer { after, told: () }).collect()
+            },
+            |()| (),
+        );
         let complete = found.iter().filter(|those| those.len() == lacking);
         out.extend(complete.map(|those| self.world.with(those.iter().map(|it| &it.after))));
     }

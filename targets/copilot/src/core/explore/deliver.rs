@@ -1,6 +1,6 @@
 //! Messages are delivered as late as possible.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::slice::from_ref;
@@ -78,15 +78,6 @@ pub(super) struct Answer<T> {
     pub(super) told: T,
 }
 
-impl<T: Hash> Answer<T> {
-    /// The same for replicas of one kind that tell the same after the same.
-    fn name(&self, kind: u64) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (kind, self.after.answers(), &self.told).hash(&mut hasher);
-        hasher.finish()
-    }
-}
-
 /// What may arrive at replicas, by what they know and what is on its way: the same comes again in many states.
 #[derive(Default)]
 pub(super) struct Arrivals(HashMap<u64, Rc<[Arrived]>>);
@@ -109,15 +100,14 @@ impl Arrivals {
 pub(super) struct Steps<'a> {
     pub(super) world: &'a World,
     pub(super) rules: &'a Rules,
+    pub(super) scope: &'a Scope,
     arrivals: Vec<Rc<[Arrived]>>,
-    /// Replicas with the same number are the same but for their names.
-    kinds: Vec<u64>,
 }
 
 impl<'a> Steps<'a> {
     pub(super) fn from(
         world: &'a World,
-        scope: &Scope,
+        scope: &'a Scope,
         rules: &'a Rules,
         known: &mut Arrivals,
     ) -> Self {
@@ -126,7 +116,7 @@ impl<'a> Steps<'a> {
             world,
             rules,
             arrivals: replicas.map(|at| known.at(world, at, rules)).collect(),
-            kinds: world.kinds(scope),
+            scope,
         }
     }
 
@@ -145,18 +135,25 @@ impl<'a> Steps<'a> {
             .collect()
     }
 
-    /// All sets of up to so many replicas with an answer of each; of those that differ in names only, one.
-    pub(super) fn gather<T: Hash>(
+    /// All sets of up to so many replicas with an answer of each; of those that differ in names only, or in nothing that can
+    /// still matter, one.
+    pub(super) fn gather<T, P: Hash>(
         &self,
         most: usize,
         answers: impl Fn(ReplicaId) -> Vec<Answer<T>>,
+        part: impl Fn(&T) -> P,
     ) -> Vec<Vec<Rc<Answer<T>>>> {
+        let name = |answer: &Answer<T>| {
+            let after = self.world.outcome(&answer.after, self.scope);
+            let mut hasher = DefaultHasher::new();
+            (after, part(&answer.told)).hash(&mut hasher);
+            hasher.finish()
+        };
         let mut found = vec![(Vec::new(), Vec::new())];
         let mut seen = BTreeSet::new();
         for id in self.world.ids() {
-            let kind = self.kinds[id.0 as usize];
             let answers = answers(id).into_iter();
-            let answers: Vec<_> = answers.map(|it| (it.name(kind), Rc::new(it))).collect();
+            let answers: BTreeMap<u64, _> = answers.map(|it| (name(&it), Rc::new(it))).collect();
             let mut more = Vec::new();
             for (those, names) in found.iter().filter(|(those, _)| those.len() < most) {
                 for (name, answer) in &answers {
@@ -204,7 +201,7 @@ impl World {
                 place,
                 recovery.ballot,
                 has_reported,
-                self.is_proposed(place),
+                self.drive_at(place).is_some(),
             )
                 .hash(&mut hasher);
         }
@@ -301,9 +298,30 @@ impl World {
                 let recovery = &self.recoveries[position];
                 arrived.report(position).is_none()
                     && recovery.report(arrived.at()).is_none()
-                    && self.is_proposed(recovery.place)
+                    && self.drive_at(recovery.place).is_some()
             }
         }
+    }
+
+    /// What comes of what arrived at a replica; the same if the difference is nothing but a follower's name.
+    fn outcome(&self, after: &Arrived, scope: &Scope) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.with([after])
+            .state(after.at(), scope)
+            .hash(&mut hasher);
+        for (position, dep) in &after.votes {
+            let drive = &self.drives[*position];
+            if !drive.over {
+                (position, drive.part(*dep, scope)).hash(&mut hasher);
+            }
+        }
+        for (position, report) in &after.reports {
+            let place = self.recoveries[*position].place;
+            let drive = self.drive_at(place);
+            let part = drive.map(|drive| drive.part_of_report(report, scope));
+            (position, part).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// The state after all this.

@@ -61,7 +61,8 @@ impl World {
         }
     }
 
-    fn drive_at(&self, place: Place) -> Option<&Drive> {
+    /// A pilot's attempt at an entry, if it has proposed it.
+    pub(super) fn drive_at(&self, place: Place) -> Option<&Drive> {
         let mut drives = self.drives.iter();
         drives.find(|drive| drive.place == place).map(|it| &**it)
     }
@@ -137,16 +138,24 @@ impl World {
         let vote = votes.iter().find(|vote| vote.place == place);
         vote.map(|vote| scope.left_out(role.other(), vote.after))
             .hash(hasher);
-        let mut open = vote.is_some();
-        for attempt in about_it().filter(|attempt| attempt.is_open_at(at)) {
-            of_choice(&attempt.choice).hash(hasher);
-            open = true;
+        // A fast decision keeps its pilot from accepting an attempt that may just need it.
+        if self.is_contended(place) && !drive.over {
+            for attempt in about_it() {
+                (attempt.accepted.contains(&at.me()) || attempt.is_open_at(at)).hash(hasher);
+            }
         }
+        against.len().hash(hasher);
         if against.is_empty() {
             return;
         }
+        let attempts = about_it().map(|attempt| attempt.is_open_at(at).then_some(attempt));
+        let attempts: Vec<_> = attempts
+            .map(|attempt| attempt.map(|attempt| of_choice(&attempt.choice)))
+            .collect();
+        attempts.hash(hasher);
         let entry = entry.cloned().unwrap_or_default();
-        if open {
+        let is_open = vote.is_some() || attempts.iter().any(Option::is_some);
+        if is_open {
             conflicts(entry.vote.as_ref().map(|vote| vote.dep)).hash(hasher);
             let accepted = entry.accepted.as_ref();
             accepted.map(|(_, choice)| of_choice(choice)).hash(hasher);
@@ -244,7 +253,7 @@ impl Scope {
 }
 
 impl Drive {
-    fn part(&self, dep: Index, scope: &Scope) -> Part {
+    pub(super) fn part(&self, dep: Index, scope: &Scope) -> Part {
         let left_out = scope.left_out(self.place.0.other(), dep);
         (dep == self.vote.proposed, left_out)
     }
@@ -254,7 +263,7 @@ impl Drive {
     }
 
     /// Only whether a reported vote agrees is asked for.
-    fn part_of_report(
+    pub(super) fn part_of_report(
         &self,
         report: &Report,
         scope: &Scope,

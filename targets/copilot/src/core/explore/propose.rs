@@ -110,20 +110,25 @@ impl Steps<'_> {
 
     /// All sets of up to so many votes of others than the pilot.
     fn others_votes(&self, position: usize, most: usize) -> Vec<Vec<Rc<Answer<Index>>>> {
-        let Drive { vote, answers, .. } = &*self.world.drives[position];
-        self.gather(most, |id| {
-            if id == vote.value.origin.pilot {
-                return Vec::new();
-            }
-            if let Some((_, told)) = answers.iter().find(|(of, _)| *of == id) {
-                let after = Arrived::nothing(&self.world.replicas[id.0 as usize]);
-                return vec![Answer { after, told: *told }];
-            }
-            let heard = self.hearing(Message::Proposal(position), id).into_iter();
-            let with_vote = heard.filter_map(|after| Some((after.vote(position)?, after)));
-            let answers = with_vote.map(|(told, after)| Answer { after, told });
-            answers.collect()
-        })
+        let drive = &self.world.drives[position];
+        let Drive { vote, answers, .. } = &**drive;
+        self.gather(
+            most,
+            |id| {
+                if id == vote.value.origin.pilot {
+                    return Vec::new();
+                }
+                if let Some((_, told)) = answers.iter().find(|(of, _)| *of == id) {
+                    let after = Arrived::nothing(&self.world.replicas[id.0 as usize]);
+                    return vec![Answer { after, told: *told }];
+                }
+                let heard = self.hearing(Message::Proposal(position), id).into_iter();
+                let with_vote = heard.filter_map(|after| Some((after.vote(position)?, after)));
+                let answers = with_vote.map(|(told, after)| Answer { after, told });
+                answers.collect()
+            },
+            |dep| drive.part(*dep, self.scope),
+        )
     }
 }
 

@@ -40,7 +40,11 @@ impl Steps<'_> {
     pub(super) fn recover(&self, position: usize, out: &mut Vec<World>) {
         let Recovery { place, ballot, .. } = *self.world.recoveries[position];
         let quorums = self.world.quorums();
-        for reports in self.gather(quorums.majority(), |id| self.reports(position, id)) {
+        let Some(drive) = self.world.drive_at(place) else {
+            return;
+        };
+        let part = |report: &Report| drive.part_of_report(report, self.scope);
+        for reports in self.gather(quorums.majority(), |id| self.reports(position, id), part) {
             if reports.len() < quorums.majority() {
                 continue;
             }
@@ -64,12 +68,5 @@ impl Steps<'_> {
         let with_report = heard.filter_map(|after| Some((after.report(position)?.clone(), after)));
         let answers = with_report.map(|(told, after)| Answer { after, told });
         answers.collect()
-    }
-}
-
-impl World {
-    /// Whether a recovery may ask.
-    pub(super) fn is_proposed(&self, place: Place) -> bool {
-        self.drives.iter().any(|drive| drive.place == place)
     }
 }

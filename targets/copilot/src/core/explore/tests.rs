@@ -258,3 +258,54 @@ fn each_flaw_is_caught_in_a_sample() {
         println!("{}", violation.expect_err("the flaw is found"));
     }
 }
+
+#[test]
+#[ignore = "debugging"]
+fn the_same_lead_to_the_same() {
+    let scope = asked_for();
+    for search in scope.searches() {
+        let mut seen: std::collections::BTreeMap<u64, (World, BTreeSet<u64>)> = Default::default();
+        let mut known = Arrivals::default();
+        let mut stack = vec![World::start(&search)];
+        let (mut bad, mut again) = (0, 0);
+        while let Some(world) = stack.pop() {
+            let mut next = Vec::new();
+            world.steps(&scope, &Rules::RIGHT, &mut known, &mut next);
+            next.iter_mut().for_each(World::forget_what_is_over);
+            next.retain(|w| w.is_in_reach(&scope, &Rules::RIGHT));
+            let fps: BTreeSet<u64> = next.iter().map(|w| w.fingerprint(&scope)).collect();
+            let fp = world.fingerprint(&scope);
+            if let Some((first, firsts)) = seen.get(&fp) {
+                again += 1;
+                if *firsts != fps {
+                    bad += 1;
+                    if bad == 1 {
+                        println!("{:?} {:?}: {} or {} successors", search.aim, search.takeovers, firsts.len(), fps.len());
+                        show(first);
+                        println!("against");
+                        show(&world);
+                        let fresh = next.iter().find(|w| !firsts.contains(&w.fingerprint(&scope)));
+                        if let Some(w) = fresh { println!("only the second leads to"); show(w); }
+                        let mut next = Vec::new();
+                        first.steps(&scope, &Rules::RIGHT, &mut known, &mut next);
+                        next.iter_mut().for_each(World::forget_what_is_over);
+                        next.retain(|w| w.is_in_reach(&scope, &Rules::RIGHT));
+                        let fresh = next.iter().find(|w| !fps.contains(&w.fingerprint(&scope)));
+                        if let Some(w) = fresh { println!("only the first leads to"); show(w); }
+                    }
+                }
+                continue;
+            }
+            seen.insert(fp, (world, fps));
+            stack.extend(next);
+        }
+        println!("{:?} {:?}: {} states, {again} again, {bad} bad", search.aim, search.takeovers, seen.len());
+    }
+}
+
+fn show(w: &World) {
+    for d in &w.drives { println!("  drive {:?} proposed {:?} answers {:?} over {}", d.place, d.vote.proposed, d.answers, d.over); }
+    for a in &w.accepting { println!("  attempt {:?} round {} {:?} dep {:?} by {:?}", a.place, a.ballot.round, a.choice.value.is_some(), a.choice.dep, a.accepted); }
+    for a in &w.recoveries { println!("  recovery {:?} round {} {:?}", a.place, a.ballot.round, a.reports.iter().map(|r| r.0).collect::<Vec<_>>()); }
+    for r in &w.replicas { for role in Role::BOTH { for i in 1..=4 { if let Some(e) = r.log(role).get(Index(i)) { if e.is_known() || e.promised.is_some() { println!("  at {:?} {:?}{i}: promised {:?} vote {:?} accepted {:?} commit {}", r.me(), role, e.promised.map(|b| b.round), e.vote.as_ref().map(|v| v.dep), e.accepted.as_ref().map(|(b, c)| (b.round, c.value.is_some(), c.dep)), e.commit.is_some()); } } } } }
+}
