@@ -57,3 +57,78 @@ pub fn choose(quorums: Quorums, reports: &[(ReplicaId, Report)]) -> Choice {
         Choice::NOOP
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::entry::Value;
+    use super::super::types::{Index, View};
+    use super::*;
+    use crate::batch::Batch;
+
+    /// Nothing, a vote that agrees or not, and what was accepted first or then.
+    fn kinds_of_reports() -> [Report; 5] {
+        let view = View {
+            number: 0,
+            pilot: ReplicaId(0),
+            start: Index(1),
+        };
+        let value = Value {
+            origin: view,
+            batch: Batch::checked(Bytes::from_static(&[0; 28])).expect("no commands"),
+        };
+        let vote = |dep| Vote {
+            value: value.clone(),
+            proposed: Index(0),
+            dep,
+        };
+        let accepted = |round, choice: Choice| {
+            let initial = Ballot::initial(view);
+            Some((Ballot { round, ..initial }, choice))
+        };
+        let regular = Choice {
+            dep: Index(1),
+            ..vote(Index(0)).proposal()
+        };
+        let of = |vote, accepted| Report { accepted, vote };
+        [
+            Report::default(),
+            of(Some(vote(Index(0))), None),
+            of(Some(vote(Index(1))), None),
+            of(Some(vote(Index(1))), accepted(0, regular)),
+            of(None, accepted(1, Choice::NOOP)),
+        ]
+    }
+
+    #[test]
+    fn what_is_chosen_from_more_reports_is_chosen_from_a_majority_of_them() {
+        let kinds = kinds_of_reports();
+        for members in [3, 5] {
+            let quorums = Quorums { members };
+            let sets = || 1_u32..1 << members;
+            let size = |set: &u32| set.count_ones() as usize;
+            let is_majority = |set: &u32| size(set) == quorums.majority();
+            let majorities: Vec<u32> = sets().filter(is_majority).collect();
+            for number in 0..kinds.len().pow(members as u32) {
+                let report = |id: u32| {
+                    let kind = number / kinds.len().pow(id) % kinds.len();
+                    (ReplicaId(id), kinds[kind].clone())
+                };
+                let all: Vec<_> = (0..members as u32).map(report).collect();
+                let chosen = |set: u32| {
+                    let those = all.iter().filter(|(id, _)| set & 1 << id.0 != 0);
+                    choose(quorums, &those.cloned().collect::<Vec<_>>())
+                };
+                for set in sets().filter(|set| size(set) > quorums.majority()) {
+                    let choice = chosen(set);
+                    let mut within = majorities.iter().filter(|part| *part & set == **part);
+                    assert!(
+                        within.any(|part| chosen(*part).is_same(&choice)),
+                        "{choice:?} from {set:b} of {all:?}"
+                    );
+                }
+            }
+        }
+    }
+}

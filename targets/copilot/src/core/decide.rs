@@ -22,6 +22,28 @@ pub const fn majority_saw(quorums: Quorums, saw: usize) -> bool {
 mod tests {
     use super::*;
 
+    /// The proposer's own dependency is the least.
+    #[test]
+    fn what_follows_from_more_answers_follows_from_a_majority_of_them() {
+        for members in [3, 5, 7] {
+            let quorums = Quorums { members };
+            for number in 0..3_usize.pow(members as u32 - 1) {
+                let dep = |other: u32| Index((number / 3_usize.pow(other) % 3) as u64);
+                let answers: Vec<_> = (0..members as u32 - 1).map(dep).collect();
+                let of = |others: &[Index]| {
+                    final_dependency(quorums, &[&[Index::ZERO], others].concat())
+                };
+                for more in quorums.majority() - 1..members {
+                    let answers = &answers[..more];
+                    let mut least = answers.to_vec();
+                    least.sort_unstable();
+                    least.truncate(quorums.majority() - 1);
+                    assert_eq!(of(answers), of(&least), "{answers:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn the_final_dependency_is_the_f_plus_first() {
         let deps = |numbers: &[u64]| numbers.iter().copied().map(Index).collect::<Vec<_>>();

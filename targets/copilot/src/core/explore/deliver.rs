@@ -1,6 +1,6 @@
 //! Messages are delivered as late as possible.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::slice::from_ref;
@@ -10,7 +10,7 @@ use super::{Rules, Scope, World};
 use crate::core::*;
 
 /// A message on its way: a drive's proposal, an attempt's choice or a recovery's question, by position.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Message {
     Proposal(usize),
     Choice(usize),
@@ -80,18 +80,25 @@ pub(super) struct Answer<T> {
 
 /// What may arrive at replicas, by what they know and what is on its way: the same comes again in many states.
 #[derive(Default)]
-pub(super) struct Arrivals(HashMap<u64, Rc<[Arrived]>>);
+pub(super) struct Arrivals(BTreeMap<u64, Rc<[Arrived]>>);
 
 impl Arrivals {
     /// Some gigabytes.
     const MOST: usize = 20_000;
 
-    fn at(&mut self, world: &World, at: &Rc<Acceptor>, rules: &Rules) -> Rc<[Arrived]> {
+    fn at(
+        &mut self,
+        world: &World,
+        at: &Rc<Acceptor>,
+        scope: &Scope,
+        rules: &Rules,
+    ) -> Rc<[Arrived]> {
         if self.0.len() > Self::MOST {
             self.0.clear();
         }
-        let known = self.0.entry(world.hash_of_messages(at));
-        let arrivals = known.or_insert_with(|| world.arrivals(at, rules).into());
+        let messages = world.messages(at, scope);
+        let known = self.0.entry(world.hash_of_messages(at, &messages));
+        let arrivals = known.or_insert_with(|| world.arrivals(at, &messages, rules).into());
         Rc::clone(arrivals)
     }
 }
@@ -115,7 +122,9 @@ impl<'a> Steps<'a> {
         Self {
             world,
             rules,
-            arrivals: replicas.map(|at| known.at(world, at, rules)).collect(),
+            arrivals: replicas
+                .map(|at| known.at(world, at, scope, rules))
+                .collect(),
             scope,
         }
     }
@@ -144,9 +153,10 @@ impl<'a> Steps<'a> {
         part: impl Fn(&T) -> P,
     ) -> Vec<Vec<Rc<Answer<T>>>> {
         let name = |answer: &Answer<T>| {
+            let before = self.world.state(answer.after.at(), self.scope);
             let after = self.world.outcome(&answer.after, self.scope);
             let mut hasher = DefaultHasher::new();
-            (after, part(&answer.told)).hash(&mut hasher);
+            (before, after, part(&answer.told)).hash(&mut hasher);
             hasher.finish()
         };
         let mut found = vec![(Vec::new(), Vec::new())];
@@ -183,10 +193,28 @@ impl World {
         }
     }
 
+    /// The messages that make a difference to a replica that may still matter.
+    fn messages(&self, at: &Acceptor, scope: &Scope) -> Vec<Message> {
+        let votes = self.votes_to_come(at, scope);
+        let proposals = self.drives.iter().enumerate();
+        let proposals =
+            proposals.filter(|(_, drive)| votes.iter().any(|vote| vote.place == drive.place));
+        let choices = self.accepting.iter().enumerate().filter(|(_, attempt)| {
+            let place = attempt.place;
+            self.may_be_asked(place, scope)
+                || self.is_contended(place)
+                || votes.iter().any(|vote| vote.looks_at(place))
+        });
+        let questions = (0..self.recoveries.len()).map(Message::Question);
+        let proposals = proposals.map(|(position, _)| Message::Proposal(position));
+        let choices = choices.map(|(position, _)| Message::Choice(position));
+        proposals.chain(choices).chain(questions).collect()
+    }
+
     /// What the messages are that a replica may get, and what it knows.
-    fn hash_of_messages(&self, at: &Acceptor) -> u64 {
+    fn hash_of_messages(&self, at: &Acceptor, messages: &[Message]) -> u64 {
         let mut hasher = DefaultHasher::new();
-        at.hash(&mut hasher);
+        (at, messages).hash(&mut hasher);
         for drive in &self.drives {
             (drive.place, drive.vote.proposed, drive.answer(at.me())).hash(&mut hasher);
         }
@@ -209,16 +237,12 @@ impl World {
     }
 
     /// All that may arrive at a replica, in every order that makes a difference.
-    fn arrivals(&self, at: &Rc<Acceptor>, rules: &Rules) -> Vec<Arrived> {
-        let proposals = (0..self.drives.len()).map(Message::Proposal);
-        let choices = (0..self.accepting.len()).map(Message::Choice);
-        let questions = (0..self.recoveries.len()).map(Message::Question);
-        let messages: Vec<_> = proposals.chain(choices).chain(questions).collect();
+    fn arrivals(&self, at: &Rc<Acceptor>, messages: &[Message], rules: &Rules) -> Vec<Arrived> {
         let mut seen = BTreeSet::new();
         let mut found = vec![Arrived::nothing(at)];
         let mut position = 0;
         while position < found.len() {
-            for message in &messages {
+            for message in messages {
                 for next in self.deliver(*message, &found[position], rules) {
                     if seen.insert((next.answers(), next.idle.clone())) {
                         found.push(next);

@@ -178,7 +178,7 @@ impl World {
 
     /// The votes that a replica has still to give and that matter: to whoever counts them or may ask for them, or because
     /// they stand against others that matter.
-    fn votes_to_come(&self, at: &Acceptor, scope: &Scope) -> Vec<ToCome> {
+    pub(super) fn votes_to_come(&self, at: &Acceptor, scope: &Scope) -> Vec<ToCome> {
         let mut votes: Vec<_> = Role::BOTH
             .into_iter()
             .flat_map(|role| self.proposals_to_come(role, scope))
@@ -220,8 +220,8 @@ impl World {
 }
 
 /// A vote that a replica has still to give.
-struct ToCome {
-    place: Place,
+pub(super) struct ToCome {
+    pub(super) place: Place,
     /// The dependency that is proposed, or the least that will be.
     after: Index,
 }
@@ -235,7 +235,7 @@ impl ToCome {
     }
 
     /// Whether an entry may stand against it.
-    fn looks_at(&self, (role, index): Place) -> bool {
+    pub(super) fn looks_at(&self, (role, index): Place) -> bool {
         role != self.place.0 && index > self.after
     }
 }

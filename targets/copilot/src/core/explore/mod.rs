@@ -4,9 +4,15 @@
 //! Of orders that differ only in what happens first at different replicas one is explored: a message is delivered as late as
 //! possible, which is right before something at the same replica whose outcome depends on it ([`Event::conflicts`]) or
 //! before its sender concludes something from the answer. So a step is one conclusion, with all deliveries that it needs.
-//! States are told apart by their hash, and those that differ only in the names of followers are one. Which entries are
-//! taken over is chosen beforehand, so that nobody can ask for the others. What is too large to be walked through is
-//! sampled ([`wander`]).
+//! Who takes an entry over is nobody in particular, and asks like anybody who sends a message.
+//!
+//! Each search is for one pair of decisions that must not both be taken ([`Aim`]), and leaves a way when one of them is out of
+//! reach. States are told apart by what can still matter (`matter`), and those that differ only in the names of followers
+//! are one. Which entries are taken over is chosen beforehand, so that nobody can ask for the others.
+//!
+//! Other entries matter to a pair only in that they may raise the dependencies of votes. So a pair among any number of others
+//! is walked through by itself, with votes that may be raised whenever they are given ([`Scope::among_others`]). A few
+//! entries are explored as they are, too; what is too large to be walked through is sampled ([`wander`]).
 
 mod accept;
 mod aim;
