@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::deliver::{Answer, Message, Steps};
+use super::deliver::Message;
+use super::steps::{Answer, Steps};
 use super::{Place, Rules, World};
 use crate::core::*;
 

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::World;
-use super::deliver::Steps;
 use super::event::Event;
+use super::steps::Steps;
 use crate::core::*;
 
 impl Steps<'_> {

@@ -16,12 +16,14 @@
 
 mod accept;
 mod aim;
+mod arrivals;
 mod deliver;
 mod event;
 mod fate;
 mod matter;
 mod propose;
 mod recover;
+mod steps;
 mod symmetry;
 mod tests;
 mod wander;
@@ -35,9 +37,10 @@ use super::*;
 use crate::batch::Batch;
 use accept::Accepting;
 use aim::Aim;
-use deliver::{Arrivals, Steps};
+use arrivals::Arrivals;
 use propose::Drive;
 use recover::Recovery;
+use steps::Steps;
 
 /// How much is explored.
 #[derive(Clone, Copy, Debug)]

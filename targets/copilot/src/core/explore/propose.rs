@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use super::deliver::{Answer, Arrived, Message, Steps};
+use super::deliver::{Arrived, Message};
 use super::event::Event;
+use super::steps::{Answer, Steps};
 use super::{Place, World, batch};
 use crate::core::*;
 

@@ -1,6 +1,7 @@
 //! How anybody takes over an entry.
 
-use super::deliver::{Answer, Arrived, Message, Steps};
+use super::deliver::{Arrived, Message};
+use super::steps::{Answer, Steps};
 use super::{Place, World};
 use crate::core::*;
 
