@@ -58,6 +58,26 @@ fn a_pair_of_entries_of_five_replicas_is_ordered_whatever_else_there_is() {
 }
 
 #[test]
+fn three_replicas_that_learn_whatever_else_there_is() {
+    for (entries, takeovers) in [([1, 0], 2), ([1, 1], 1)] {
+        expect_sound(Scope {
+            learners: 1,
+            ..among_others(3, entries, takeovers)
+        });
+    }
+}
+
+#[test]
+fn three_replicas_of_which_one_restarts_whatever_else_there_is() {
+    for (entries, takeovers) in [([1, 0], 2), ([1, 1], 2)] {
+        expect_sound(Scope {
+            restarts: 1,
+            ..among_others(3, entries, takeovers)
+        });
+    }
+}
+
+#[test]
 fn three_replicas_with_one_entry_each_and_a_takeover() {
     expect_sound(scope(3, [1, 1], 1));
 }
@@ -310,6 +330,7 @@ fn states_that_are_taken_for_one_lead_to_the_same() {
     expect_same_from_same(among_others(3, [1, 0], 2));
     expect_same_from_same(among_others(3, [1, 1], 2));
     expect_same_from_same(among_others(5, [1, 1], 1));
+    expect_same_from_same(with(1, 1, among_others(3, [1, 1], 1)));
 }
 
 #[test]
