@@ -54,8 +54,13 @@ impl World {
     }
 
     fn may_succeed(&self, attempt: &Accepting) -> bool {
+        self.may_be_accepted_by(attempt) >= self.quorums().majority()
+    }
+
+    /// How many replicas have accepted an attempt or still may.
+    pub(super) fn may_be_accepted_by(&self, attempt: &Accepting) -> usize {
         let open = self.replicas.iter().filter(|at| attempt.is_open_at(at));
-        attempt.accepted.len() + open.count() >= self.quorums().majority()
+        attempt.accepted.len() + open.count()
     }
 
     /// A choice is to be accepted; by whoever made it too, whenever that comes to it.

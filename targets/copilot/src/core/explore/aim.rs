@@ -62,31 +62,24 @@ impl World {
         if self.decisions(place).any(|choice| choice.is_before(index)) {
             return true;
         }
-        let mut drives = self.drives.iter();
-        let Some(drive) = drives.find(|drive| drive.place == place) else {
+        let Some(drive) = self.drive_at(place) else {
             return self.replicas[role as usize].log(role.other()).known() < index;
         };
         if drive.vote.proposed >= index {
             return false;
         }
-        let is_open = !drive.over;
-        if is_open
-            && (self.may_be_learnt(scope)
-                || self
-                    .least_dependency(drive, rules)
-                    .is_some_and(|dep| dep < index))
-        {
+        let may_be_learnt = self.may_be_learnt(scope);
+        let least = || self.least_dependency(drive, rules);
+        if !drive.over && (may_be_learnt || least().is_some_and(|dep| dep < index)) {
             return true;
         }
         let may_be_reported = |attempt: &Rc<Accepting>| {
-            let is_known =
-                |at: &Rc<Acceptor>| attempt.accepted.contains(&at.me()) || attempt.is_open_at(at);
             attempt.place == place
                 && attempt.choice.is_before(index)
-                && self.replicas.iter().any(is_known)
+                && self.may_be_accepted_by(attempt) > 0
         };
         self.attempts_to_come(place) > 0
-            && (self.may_be_learnt(scope)
+            && (may_be_learnt
                 || self.accepting.iter().any(may_be_reported)
                 || self.may_be_recovered(drive, rules))
     }
@@ -109,22 +102,16 @@ impl World {
         let pilot = drive.vote.value.origin.pilot;
         let report = |at: &Rc<Acceptor>| {
             let agrees = drive.least_vote(at) == Some(drive.vote.proposed);
-            (
-                at.me(),
-                if agrees {
-                    agreed.clone()
-                } else {
-                    Report::default()
-                },
-            )
+            let report = agrees.then(|| agreed.clone());
+            (at.me(), report.unwrap_or_default())
         };
         let mut others: Vec<_> = self.replicas.iter().map(report).collect();
         others.retain(|(id, _)| *id != pilot);
         others.sort_by_key(|(_, report)| report.vote.is_none());
         others.truncate(self.quorums().majority());
         let mut with_pilot = others.clone();
-        with_pilot[0] = (pilot, agreed);
-        with_pilot[1..].clone_from_slice(&others[..others.len() - 1]);
+        with_pilot.pop();
+        with_pilot.push((pilot, agreed));
         let chooses = |reports: &[_]| (rules.choose)(self.quorums(), reports).value.is_some();
         chooses(&others) || chooses(&with_pilot)
     }
@@ -136,8 +123,7 @@ impl World {
                 choices.push(choice);
             }
         }
-        let mut drives = self.drives.iter();
-        let is_driven = !drives.any(|drive| drive.place == place && drive.over);
+        let is_driven = self.drive_at(place).is_none_or(|drive| !drive.over);
         choices.len() + self.attempts_to_come(place) + usize::from(is_driven) > 1
     }
 

@@ -13,7 +13,7 @@ use crate::core::*;
 pub(super) struct Arrivals(BTreeMap<u64, Rc<[Arrived]>>);
 
 impl Arrivals {
-    /// Some gigabytes.
+    /// Bounds the memory that a search takes.
     const MOST: usize = 20_000;
 
     pub(super) fn at(
@@ -55,7 +55,7 @@ impl World {
     /// What the messages are that a replica may get, and what it knows.
     fn hash_of_messages(&self, at: &Acceptor, messages: &[Message]) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (at, messages).hash(&mut hasher);
+        (at, messages, self.drives.len(), self.accepting.len()).hash(&mut hasher);
         for drive in &self.drives {
             (drive.place, drive.vote.proposed, drive.answer(at.me())).hash(&mut hasher);
         }
@@ -64,15 +64,9 @@ impl World {
             (attempt.place, attempt.ballot, &attempt.choice, has_accepted).hash(&mut hasher);
         }
         for recovery in &self.recoveries {
-            let has_reported = recovery.report(at.me()).is_some();
             let place = recovery.place;
-            (
-                place,
-                recovery.ballot,
-                has_reported,
-                self.drive_at(place).is_some(),
-            )
-                .hash(&mut hasher);
+            let has_reported = recovery.report(at.me()).is_some();
+            (place, recovery.ballot, has_reported).hash(&mut hasher);
         }
         hasher.finish()
     }

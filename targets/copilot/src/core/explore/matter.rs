@@ -285,28 +285,19 @@ impl Drive {
         };
         self.answer(at.me()).is_none() && !at.log(role).get(index).is_some_and(refuses)
     }
-}
 
-impl Drive {
     /// How a replica has voted, or the least that it may, as long as nobody hears of decisions: what it has voted for stands
     /// against others for ever then.
     pub(super) fn least_vote(&self, at: &Acceptor) -> Option<Index> {
         let ((role, index), proposed) = (self.place, self.vote.proposed);
-        let vote = |role, index| {
-            at.log(role)
-                .get(index)
-                .and_then(|entry| entry.vote.as_ref())
-        };
-        let stands_against = |later: &Index| {
-            let vote = vote(role.other(), *later);
-            vote.is_some_and(|vote| vote.dep < index)
-        };
+        let voted = |role, index| Some(at.log(role).get(index)?.vote.as_ref()?.dep);
+        let stands_against =
+            |later: &Index| voted(role.other(), *later).is_some_and(|dep| dep < index);
         let to_come = || {
             let later = proposed.until(at.log(role.other()).known());
             later.rev().find(stands_against).unwrap_or(proposed)
         };
-        let voted = vote(role, index).map(|vote| vote.dep);
-        voted.or_else(|| self.is_open_at(at).then(to_come))
+        voted(role, index).or_else(|| self.is_open_at(at).then(to_come))
     }
 }
 

@@ -183,20 +183,20 @@ impl Search {
 
 /// Walks through all states; the first violation, or how many states there are.
 fn explore(scope: Scope, rules: Rules) -> Result<usize, String> {
+    let mut known = Arrivals::default();
     let searches = scope.searches();
-    let walks = searches.iter().map(|search| walk(search, rules));
-    walks.sum()
+    let walks = searches.iter();
+    walks.map(|search| walk(search, rules, &mut known)).sum()
 }
 
-fn walk(search: &Search, rules: Rules) -> Result<usize, String> {
+fn walk(search: &Search, rules: Rules, known: &mut Arrivals) -> Result<usize, String> {
     let scope = &search.scope;
     let start = World::start(search);
     let mut seen = BTreeSet::from([start.fingerprint(scope)]);
     let mut stack = vec![start];
     let mut next = Vec::new();
-    let mut known = Arrivals::default();
     while let Some(world) = stack.pop() {
-        world.steps(scope, &rules, &mut known, &mut next);
+        world.steps(scope, &rules, known, &mut next);
         for mut world in next.drain(..) {
             world.check()?;
             world.forget_what_is_over();
@@ -299,18 +299,16 @@ impl World {
             }
             steps.decide_regularly(position, out);
         }
-        if self.may_be_learnt(scope) {
-            for position in 0..self.accepting.len() {
-                steps.have_accepted(position, out);
-            }
-        }
         for position in 0..self.recoveries.len() {
             steps.recover(position, out);
         }
         if self.restarts < scope.restarts {
             steps.restart(out);
         }
-        if self.learners < scope.learners {
+        if self.may_be_learnt(scope) {
+            for position in 0..self.accepting.len() {
+                steps.have_accepted(position, out);
+            }
             steps.learn(out);
         }
     }

@@ -24,6 +24,17 @@ const fn among_others(members: u32, entries: Both2, takeovers: usize) -> Scope {
     }
 }
 
+const fn learning(learners: usize, scope: Scope) -> Scope {
+    Scope { learners, ..scope }
+}
+
+const fn restarting(scope: Scope) -> Scope {
+    Scope {
+        restarts: 1,
+        ..scope
+    }
+}
+
 fn expect_sound(scope: Scope) {
     match explore(scope, Rules::RIGHT) {
         Ok(states) => println!("{scope:?}: {states} states"),
@@ -59,22 +70,14 @@ fn a_pair_of_entries_of_five_replicas_is_ordered_whatever_else_there_is() {
 
 #[test]
 fn three_replicas_that_learn_whatever_else_there_is() {
-    for (entries, takeovers) in [([1, 0], 2), ([1, 1], 1)] {
-        expect_sound(Scope {
-            learners: 1,
-            ..among_others(3, entries, takeovers)
-        });
-    }
+    expect_sound(learning(1, among_others(3, [1, 0], 2)));
+    expect_sound(learning(1, among_others(3, [1, 1], 1)));
 }
 
 #[test]
 fn three_replicas_of_which_one_restarts_whatever_else_there_is() {
-    for (entries, takeovers) in [([1, 0], 2), ([1, 1], 2)] {
-        expect_sound(Scope {
-            restarts: 1,
-            ..among_others(3, entries, takeovers)
-        });
-    }
+    expect_sound(restarting(among_others(3, [1, 0], 2)));
+    expect_sound(restarting(among_others(3, [1, 1], 2)));
 }
 
 #[test]
@@ -109,11 +112,7 @@ fn five_replicas_with_one_entry_each_and_a_takeover() {
 
 #[test]
 fn three_replicas_that_learn() {
-    let learners = 2;
-    expect_sound(Scope {
-        learners,
-        ..scope(3, [1, 1], 0)
-    });
+    expect_sound(learning(2, scope(3, [1, 1], 0)));
 }
 
 #[test]
@@ -123,11 +122,7 @@ fn three_replicas_with_one_entry_each_and_two_takeovers() {
 
 #[test]
 fn three_replicas_of_which_one_restarts() {
-    let restarts = 1;
-    expect_sound(Scope {
-        restarts,
-        ..scope(3, [1, 1], 1)
-    });
+    expect_sound(restarting(scope(3, [1, 1], 1)));
 }
 
 #[test]
@@ -188,28 +183,10 @@ fn count_the_proposer(quorums: Quorums, reports: &[(ReplicaId, Report)]) -> Choi
     choose(quorums, reports)
 }
 
-#[test]
-fn counting_the_proposer_in_a_recovery_is_caught() {
-    let rules = Rules {
-        choose: count_the_proposer,
-        ..Rules::RIGHT
-    };
-    expect_caught(scope(3, [1, 1], 1), rules);
-}
-
 fn one_vote_too_low(quorums: Quorums, answered: &[Index]) -> Option<Index> {
     let mut answered = answered.to_vec();
     answered.sort_unstable();
     answered.get(quorums.faults() - 1).copied()
-}
-
-#[test]
-fn a_smaller_final_dependency_is_caught() {
-    let rules = Rules {
-        final_dependency: one_vote_too_low,
-        ..Rules::RIGHT
-    };
-    expect_caught(scope(3, [1, 1], 0), rules);
 }
 
 #[test]
@@ -218,20 +195,8 @@ fn forgetting_the_mark_of_the_fast_path_is_caught() {
         forgets_mark: true,
         ..Rules::RIGHT
     };
-    let scope = Scope {
-        restarts: 1,
-        ..scope(3, [1, 1], 1)
-    };
-    expect_caught(scope, rules);
-}
-
-#[test]
-fn overwriting_the_vote_is_caught() {
-    let rules = Rules {
-        overwrites_vote: true,
-        ..Rules::RIGHT
-    };
-    expect_caught(scope(3, [1, 1], 1), rules);
+    expect_caught(restarting(scope(3, [1, 1], 1)), rules);
+    expect_caught(restarting(among_others(3, [1, 0], 1)), rules);
 }
 
 /// The attempt that was accepted first wins, not the last.
@@ -258,6 +223,13 @@ fn flaws() -> [Rules; 3] {
             ..Rules::RIGHT
         },
     ]
+}
+
+#[test]
+fn each_flaw_is_caught() {
+    for rules in flaws() {
+        expect_caught(scope(3, [1, 1], 1), rules);
+    }
 }
 
 #[test]
@@ -318,19 +290,14 @@ fn expect_same_from_same(scope: Scope) {
 
 #[test]
 fn states_that_are_taken_for_one_lead_to_the_same() {
-    let with = |restarts, learners, scope: Scope| Scope {
-        restarts,
-        learners,
-        ..scope
-    };
     expect_same_from_same(scope(3, [2, 1], 1));
     expect_same_from_same(scope(5, [1, 1], 1));
-    expect_same_from_same(with(1, 0, scope(3, [1, 1], 1)));
-    expect_same_from_same(with(0, 2, scope(3, [1, 1], 0)));
+    expect_same_from_same(restarting(scope(3, [1, 1], 1)));
+    expect_same_from_same(learning(2, scope(3, [1, 1], 0)));
     expect_same_from_same(among_others(3, [1, 0], 2));
     expect_same_from_same(among_others(3, [1, 1], 2));
     expect_same_from_same(among_others(5, [1, 1], 1));
-    expect_same_from_same(with(1, 1, among_others(3, [1, 1], 1)));
+    expect_same_from_same(restarting(learning(1, among_others(3, [1, 1], 1))));
 }
 
 #[test]

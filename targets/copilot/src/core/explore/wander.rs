@@ -11,11 +11,11 @@ pub(super) fn wander(scope: Scope, rules: Rules, ways: Range<u64>) -> Result<usi
     let searches = scope.searches();
     let mut seen = BTreeSet::new();
     let mut next = Vec::new();
+    let mut known = Arrivals::default();
     for way in ways {
         let position = way as usize % searches.len();
         let mut world = World::start(&searches[position]);
         let mut is_in_reach = true;
-        let mut known = Arrivals::default();
         for depth in 0.. {
             world.steps(&scope, &rules, &mut known, &mut next);
             if next.is_empty() {
